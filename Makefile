@@ -1,0 +1,61 @@
+# Two commands do everything on a machine that has Python 3.11 or newer and make: `make attest` and `make test`.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+UV := uv==0.13.9
+BIN := .venv/bin
+SETUP := .venv/ready sandbox/node_modules/.ready
+
+export AIRFLOW_HOME := $(CURDIR)
+# Dozens of processes import the same large packages; without their compiled form each would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+# Airflow's plugin folder and the checkout itself; the same on the command line as inside Airflow.
+export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
+
+.PHONY: attest airflow verify test bench lint types requirements clean help
+
+attest: $(SETUP)  ## run the sandbox's two month-ends through Airflow, publish and verify
+	@$(BIN)/python -m sandbox attest
+
+airflow: $(SETUP)  ## Airflow with its UI on the same project and a running sandbox
+	@$(BIN)/python -m sandbox airflow
+
+verify: $(SETUP)  ## the independent verifier over the newest publication
+	@$(BIN)/assay verify
+
+test: $(SETUP)  ## the whole test suite
+	@$(BIN)/python -m pytest -q
+
+bench: $(SETUP)  ## benchmarks, each beside its floor or a peer
+	@$(BIN)/python -m tests.bench
+
+lint: $(SETUP)  ## ruff and sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/sqlfluff lint --disable-progress-bar sql
+
+types: $(SETUP)  ## mypy, strict
+	@$(BIN)/mypy
+
+requirements:  ## resolve requirements.in anew
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
+
+clean:  ## remove what runs left behind, publications included
+	rm -rf .sandbox airflow.db* logs data/raw data/snapshot data/marts data/quality data/publications data/bitcoinlib
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/'
+
+.venv/ready: requirements.txt pyproject.toml verifier/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Assay needs Python 3.11 or newer; set PYTHON=/path/to/it")'
+	@echo "setting up .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable verifier
+	@touch $@
+
+sandbox/node_modules/.ready: .venv/ready sandbox/package-lock.json
+	@echo "setting up anvil"
+	@cd sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@

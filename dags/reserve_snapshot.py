@@ -1,0 +1,122 @@
+"""### Reserve snapshot: chains → reserves
+
+Reads every wallet of the registry at one final block per chain, through every source of the chain, and lets the sources' answers
+stand only where they agree to the unit.
+
+1. `check_registry`: every address and wallet is checked before a node is asked.
+2. For each chain: `resolve_block` finds the last final block at or before `as_of`; `read_<source>` reads the wallets in chunks, in the
+   pool of the source; `agree` compares the sources and makes sure that the block still stands.
+3. `collect_reserves` puts the chains together, `validate_reserves` runs the expectations and announces the asset `reserves`.
+
+**Parameter** `as_of`: the attested moment, like `2023-02-17T16:00:00Z`. **When it fails**: the log's last line names the source, the
+wallet and the next step; nothing is published. Unreachable sources are tried again, wrong answers are not. See `docs/runbook.md`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import CronPartitionTimetable, dag, task, task_group
+from assay.config import Chain
+from assay.schedule import DEFAULT_ARGS, PARTITION_KEY_FORMAT, RESERVES, SNAPSHOT_PARAMS, announce, current_run, settings
+
+SETTINGS = settings()
+
+
+@task(execution_timeout=timedelta(minutes=10))
+def check_registry() -> str:
+    """Check every wallet of the registry."""
+    from assay import reserves
+
+    run = current_run()
+    return str(reserves.check_registry(run.settings, run.folder("raw", "registry")))
+
+
+# Finality takes an hour on some chains, and a scheduled run starts at the very moment that it attests to: up to eight hours of looking again.
+@task(execution_timeout=timedelta(minutes=10), retries=48)
+def resolve_block(chain: str, wallets: str) -> list[str]:
+    """Find the chain's snapshot block, and cut its wallets into chunks."""
+    from assay import reserves
+    from assay.connections import url_of
+
+    run = current_run()
+    folder = run.folder("raw", "balances") / chain
+    return [str(path) for path in reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=url_of)]
+
+
+@task
+def read_chunk(chain: str, source: str, chunk: str) -> str:
+    """Read one chunk of wallets through one source."""
+    from assay import reserves
+    from assay.connections import url_of
+
+    run = current_run()
+    folder = run.folder("raw", "balances") / chain
+    return str(reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=url_of))
+
+
+@task(execution_timeout=timedelta(minutes=10))
+def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -> str:
+    """Compare the sources, and make sure that the block still stands."""
+    from assay import reserves
+    from assay.connections import url_of
+
+    run = current_run()
+    folder = run.folder("raw", "balances") / chain
+    paths = [Path(path) for source in reads for path in source]
+    return str(reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=url_of))
+
+
+@task(execution_timeout=timedelta(minutes=10))
+def collect_reserves(chains: list[str], wallets: str) -> str:
+    """Put the chains together."""
+    from assay import reserves
+
+    run = current_run()
+    return str(reserves.collect(run.settings, [Path(chain) for chain in chains], Path(wallets), run.folder("snapshot", "reserves")))
+
+
+@task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
+def validate_reserves(folder: str, wallets: str, *, outlet_events: dict | None = None) -> None:  # type: ignore[type-arg]
+    """Run the expectations on registry and balances, and announce the reserves."""
+    from assay import attestation
+
+    run = current_run()
+    attestation.validate_reserves(run.settings, run.as_of, Path(folder), Path(wallets), run.folder("quality", "reserves"))
+    announce(RESERVES, outlet_events, run, folder=folder, raw=str(run.folder("raw", "balances")))
+
+
+def read_chain(chain: Chain, wallets: str) -> str:
+    """Add the tasks of one chain as a group of its own."""
+
+    @task_group(group_id=chain.name, tooltip=f"{chain.family} family, {len(chain.sources)} sources")
+    def group() -> str:
+        chunks = resolve_block(chain.name, wallets)
+        reads = [
+            read_chunk.override(task_id=f"read_{source.name}", pool=source.name)
+            .partial(chain=chain.name, source=source.name)
+            .expand(chunk=chunks)
+            for source in chain.sources
+        ]
+        return agree(chain.name, chunks, reads, wallets)
+
+    return group()
+
+
+@dag(
+    schedule=CronPartitionTimetable(SETTINGS.schedule, timezone="UTC", key_format=PARTITION_KEY_FORMAT),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=SNAPSHOT_PARAMS,
+    tags=["assay", "reserves"],
+    doc_md=__doc__,
+)
+def reserve_snapshot() -> None:
+    wallets = check_registry()
+    reserves = collect_reserves([read_chain(chain, wallets) for chain in SETTINGS.chains.values()], wallets)
+    validate_reserves(reserves, wallets)
+
+
+reserve_snapshot()

@@ -1,0 +1,291 @@
+"""From both snapshots to a publication: what the tasks of `liability_snapshot` and `reserve_attestation` do.
+
+Each step takes and gives paths, so that a task can be killed and run again. The work itself stands in the packages that
+are called here; this module says in which order, and what is handed on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assay.config import Settings
+from assay.errors import ComputationError, PublicationError
+from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file
+from assay.liabilities import snapshot
+from assay.liabilities.interface import RawSnapshot
+from assay.publication import publish as publishing
+from assay.publication.log import Log, LogEntry
+from assay.publication.manifest import Correction
+from assay.quality.validation import Dataset, Finding, validate_many
+from assay.warehouse import contracts, runner
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+SQL = PROJECT / "sql"
+CONTRACTS = PROJECT / "data" / "contracts"
+
+COVERAGE_SCHEMA = pa.schema(
+    [("item", pa.string()), ("area", pa.string()), ("severity", pa.string()), ("count", pa.int64()), ("description", pa.string())]
+)
+_PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
+_FINDINGS = "findings.json"
+
+
+def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect: Callable[[str], str]) -> Path:
+    """Copy the ledger out in one snapshot, with the flows since the previous publication; returns the folder."""
+    previous = _log(settings).previous(as_of)
+    uri = connect(settings.ledger.connection)
+    return snapshot.extract(settings, as_of, previous.as_of if previous else None, uri, folder).folder
+
+
+def canonicalise_ledger(settings: Settings, as_of: datetime, raw: Path, folder: Path, *, secret_of: Callable[[str], bytes]) -> Path:
+    """Turn the extract into exact, pseudonymous rows that add up to the control totals; returns the folder."""
+    secret = secret_of(settings.ledger.pseudonym_connection)
+    extract = RawSnapshot(folder=raw)
+    snapshot.canonicalise(settings, extract, secret, folder)
+    shutil.copyfile(extract.origin, folder / extract.origin.name)
+    return folder
+
+
+def validate_reserves(settings: Settings, as_of: datetime, folder: Path, wallets: Path, work: Path) -> None:
+    """Run the expectations on registry and balances; warnings are left beside the balances for the coverage table.
+
+    Raises:
+        QualityError: A critical expectation failed.
+        QualityCrashError: An expectation could not be evaluated.
+    """
+    findings = _validate(settings, as_of, {"wallet_registry": wallets, "wallet_balances": folder / "wallet_balances.parquet"}, work)
+    _write_findings(findings, folder)
+
+
+def validate_liabilities(settings: Settings, as_of: datetime, folder: Path, work: Path) -> None:
+    """Run the expectations on the liabilities; warnings are left beside them for the coverage table.
+
+    Raises:
+        QualityError: A critical expectation failed.
+        QualityCrashError: An expectation could not be evaluated.
+    """
+    findings = _validate(settings, as_of, {"liabilities": folder / "liabilities.parquet"}, work)
+    _write_findings(findings, folder)
+
+
+def gather_inputs(settings: Settings, as_of: datetime, reserves: Mapping[str, str], liabilities: Mapping[str, str]) -> dict[str, Any]:
+    """Hold the two snapshots against the moment, and name the publication that this one is compared with.
+
+    Args:
+        settings: The configuration in force.
+        as_of: The attested moment.
+        reserves: What the event of the asset `reserves` carries.
+        liabilities: What the event of the asset `liabilities` carries.
+
+    Returns:
+        Places of the snapshots, the folder of the previous publication (or None), and the correction asked for (or None).
+
+    Raises:
+        ComputationError: A snapshot is of another moment.
+        PublicationError: The log is broken, or the moment is out of order.
+    """
+    for name, event in (("reserves", reserves), ("liabilities", liabilities)):
+        if event["as_of"] != format_as_of(as_of):
+            raise ComputationError(f"the snapshot is of {event['as_of']}", subject=f"{name} for {format_as_of(as_of)}", next_step="run the snapshot again")
+    log = _log(settings)
+    log.check_order(as_of)
+    reason = reserves.get("correction") or liabilities.get("correction")
+    revision = len(log.of(as_of)) + 1 if reason else 1
+    return {
+        "reserves": reserves["folder"],
+        "raw": reserves["raw"],
+        "liabilities": liabilities["folder"],
+        "revision": revision,
+        "reason": reason or "",
+    }
+
+
+def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, folder: Path) -> Path:
+    """Compute every published table in DuckDB and check them against each other; returns the folder.
+
+    Raises:
+        ComputationError: A check between the tables found rows, or the flows belong to another period.
+        ContractError: A table breaks its contract.
+    """
+    previous = _previous(settings, as_of, inputs)
+    reserves, liabilities = Path(inputs["reserves"]), Path(inputs["liabilities"])
+    previous_tables = _previous_tables(settings, previous, folder / "previous")
+    coverage = _write_coverage_items(settings, [*_read_findings(reserves), *_read_findings(liabilities)], folder / "coverage_items.parquet")
+    runner.run(
+        SQL,
+        {
+            **{name: reserves / f"{name}.parquet" for name in ("wallet_balances", "snapshot_blocks", "assets")},
+            **{name: liabilities / f"{name}.parquet" for name in ("liabilities", "control_totals", "flows")},
+            **{f"previous_{name}": path for name, path in previous_tables.items()},
+            "prices": prices,
+            "coverage_items": coverage,
+        },
+        folder / "tables",
+        as_of=as_of,
+        previous_as_of=previous.as_of if previous else None,
+        contracts=CONTRACTS,
+        finance=folder / "finance",
+        work=folder / "spill",
+        memory_limit=settings.memory_limit,
+    )
+    return folder / "tables"
+
+
+def validate_tables(settings: Settings, as_of: datetime, tables: Path, folder: Path) -> Path:
+    """Run the expectations on prices, ratios and deltas, and complete the coverage table with what they warn of.
+
+    Returns:
+        A folder with all published tables.
+
+    Raises:
+        QualityError: A critical expectation failed.
+        QualityCrashError: An expectation could not be evaluated.
+    """
+    datasets = {name: tables / f"{name}.parquet" for name in ("prices", "reserve_ratios", "deposit_deltas")}
+    findings = _validate(settings, as_of, datasets, folder)
+    complete = folder / "tables"
+    if complete.exists():
+        shutil.rmtree(complete)
+    with new_folder(complete) as temporary:
+        for path in sorted(tables.glob("*.parquet")):
+            shutil.copyfile(path, temporary / path.name)
+        _complete_coverage(temporary / "coverage.parquet", findings, as_of)
+    return complete
+
+
+def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tables: Path, folder: Path) -> Path:
+    """Build the whole publication in a folder of its own; returns the folder.
+
+    Raises:
+        PublicationError: Something is missing or not to be published.
+    """
+    raw = Path(inputs["raw"])
+    return publishing.stage(
+        settings,
+        as_of=as_of,
+        tables=tables,
+        evidence={chain: raw / chain for chain in settings.chains},
+        contracts=CONTRACTS,
+        previous=_previous(settings, as_of, inputs),
+        work=folder,
+        corrects=_correction(settings, as_of, inputs),
+    )
+
+
+def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, Any]]) -> str:
+    """Put a staged publication in place and into the log, if everybody who must approve has.
+
+    Args:
+        settings: The configuration in force.
+        staged: What `stage_publication` returned.
+        approvals: What Airflow's approval tasks returned.
+
+    Returns:
+        One sentence that says what was published where.
+
+    Raises:
+        PublicationError: An approval is missing, was refused, or both came from one person; or see `publication.publish`.
+    """
+    check_approvals(settings, approvals, subject=str(staged))
+    return str(publishing.publish(settings, staged))
+
+
+def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any]], *, subject: str) -> None:
+    """Read the approvals again: a refusal counts as a success in Airflow and must not publish.
+
+    Raises:
+        PublicationError: An approval is missing, was refused, came from somebody else, or both came from one person.
+    """
+    if not settings.sign_off.required:
+        return
+
+    def fail(problem: str) -> PublicationError:
+        return PublicationError(problem, subject=subject, next_step="clear the approval tasks and have both groups decide again")
+
+    people = [(approval.get("responded_by_user") or {}).get("id") for approval in approvals]
+    if len(people) != len(settings.sign_off.approvers) or len(set(people)) != len(people):
+        raise fail(f"{len(set(people))} of {len(settings.sign_off.approvers)} distinct people have approved")
+    for approval, person, group in zip(approvals, people, settings.sign_off.approvers, strict=True):
+        if approval.get("chosen_options") != ["Approve"]:
+            raise fail(f"{person} has not approved")
+        if person not in group:
+            raise fail(f"{person} is not one of {', '.join(group)}")
+
+
+def _log(settings: Settings) -> Log:
+    return Log.read(publishing.series_folder(settings))
+
+
+def _previous(settings: Settings, as_of: datetime, inputs: Mapping[str, Any]) -> LogEntry | None:
+    """The publication to compare with; the ledger's flows must begin at the same one."""
+    previous = _log(settings).previous(as_of, revision=inputs["revision"])
+    origin = json.loads((Path(inputs["liabilities"]) / "origin.json").read_text())
+    start = origin["previous_as_of"] and parse_as_of(origin["previous_as_of"])
+    if start != (previous and previous.as_of):
+        raise ComputationError(
+            f"its flows begin at {origin['previous_as_of'] or 'no report'}, and the previous publication is {format_as_of(previous.as_of) if previous else 'none'}",
+            subject=f"liabilities in {inputs['liabilities']}",
+            next_step="run liability_snapshot again for the moment",
+        )
+    return previous
+
+
+def _previous_tables(settings: Settings, previous: LogEntry | None, folder: Path) -> dict[str, Path]:
+    if previous:
+        return {name: publishing.series_folder(settings) / previous.folder / "tables" / f"{name}.parquet" for name in _PREVIOUS}
+    promised = contracts.load_contracts(CONTRACTS)
+    return {name: contracts.empty_table(promised[name], folder / f"{name}.parquet") for name in _PREVIOUS}
+
+
+def _correction(settings: Settings, as_of: datetime, inputs: Mapping[str, Any]) -> Correction | None:
+    return publishing.correction(settings, as_of=as_of, revision=inputs["revision"], reason=inputs["reason"])
+
+
+def _validate(settings: Settings, as_of: datetime, datasets: Mapping[str, Path], folder: Path) -> list[Finding]:
+    parameters = {"as_of": as_of, "max_age_seconds": settings.prices.max_age_seconds}
+    given = [Dataset(name=name, parquet=path, parameters=parameters) for name, path in datasets.items()]
+    return validate_many(given, work=folder / "spill", docs=folder / "docs", memory_limit=settings.memory_limit)
+
+
+def _write_findings(findings: Sequence[Finding], folder: Path) -> None:
+    with replacing_file(folder / _FINDINGS) as temporary:
+        temporary.write_text(json.dumps([asdict(finding) for finding in findings], sort_keys=True))
+
+
+def _read_findings(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((folder / _FINDINGS).read_text())
+    return rows
+
+
+def _write_coverage_items(settings: Settings, rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Write what is not covered and no table shows: the configuration's statements, the warnings, and the parts that this version lacks."""
+    stated = [
+        *((f"note:{number}", "reserves", "info", note) for number, note in enumerate(settings.notes, 1)),
+        *((f"excluded:{number}", "liabilities", "warning", f"Not in the liabilities: {text}") for number, text in enumerate(settings.ledger.excluded, 1)),
+        ("account_types", "liabilities", "info", f"Account types in the liabilities: {', '.join(settings.ledger.account_types)}."),
+        ("liability_commitment", "commitment", "warning", "Users cannot check that their balance is in the total: there is no commitment to the liabilities."),
+        ("signature", "signature", "warning", "The manifest is not signed; the log binds publications to each other and to no key."),
+    ]
+    if not settings.sign_off.required:
+        stated.append(("sign_off", "sign_off", "warning", "Published without the approval of two people: the configuration turns it off."))
+    items = [{"item": item, "area": area, "severity": severity, "count": None, "description": text} for item, area, severity, text in stated]
+    with replacing_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist([*items, *rows], schema=COVERAGE_SCHEMA), temporary, compression="zstd")
+    return path
+
+
+def _complete_coverage(path: Path, findings: Sequence[Finding], as_of: datetime) -> None:
+    table = pq.read_table(path)
+    rows = pa.Table.from_pylist([{"as_of": as_of, **asdict(finding)} for finding in findings], schema=table.schema)
+    with replacing_file(path) as temporary:
+        pq.write_table(pa.concat_tables([table, rows]).sort_by("item"), temporary, compression="zstd")
+    contracts.check_file(contracts.load_contracts(CONTRACTS)["coverage"], path)

@@ -1,0 +1,1 @@
+"""Reading chains: one file per chain family behind `interface.py`."""

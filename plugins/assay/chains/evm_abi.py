@@ -1,0 +1,125 @@
+"""Exact encoding and decoding of the few EVM calls that balances need; no I/O.
+
+Written by hand because the general encoder takes longer than the node does: every call here has one 32-byte argument
+and one 32-byte result, so requests and answers have a fixed layout. Tests hold both against `eth_abi`.
+Layout: https://docs.soliditylang.org/en/latest/abi-spec.html; function: https://github.com/mds1/multicall3 (`aggregate3`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
+"""Multicall3's address, the same on every chain that has it."""
+MULTICALL3_CODE_HASH = "0xd5c15df687b16f2ff992fc8d767b4216323184a2bbc6ee2f9c398c318e770891"
+"""Keccak-256 of its canonical code. Another contract stands at the address on at least one chain."""
+
+BALANCE_OF = "70a08231"
+"""Selector of ERC-20's `balanceOf(address)`."""
+GET_ETH_BALANCE = "4d2301cc"
+"""Selector of Multicall3's `getEthBalance(address)`."""
+DECIMALS = "0x313ce567"
+"""Selector of ERC-20's `decimals()`, which takes nothing."""
+
+_AGGREGATE3 = "82ad56cb"
+_WORD = 32
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_ITEM = 6 * _WORD  # target, allowFailure, offset, length, and 36 bytes padded to two words
+_ANSWER = 4 * _WORD  # success, offset, length, and one word
+_OK = bytes.fromhex(f"{1:064x}{64:064x}{32:064x}")  # success, where the bytes start, how many there are
+
+
+class AnswerError(ValueError):
+    """An answer that has not the form it must have; the message says what is wrong with it."""
+
+
+def quantity(value: object) -> int:
+    """Read a JSON-RPC quantity (`0x1a`), which is at most 32 bytes long.
+
+    Raises:
+        AnswerError: Anything else; `0x` is not zero.
+    """
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+        raise AnswerError(f"{str(value)[:80]!r} is not a quantity")
+    return int(value, 16)
+
+
+def data(value: object) -> bytes:
+    """Read JSON-RPC data: `0x` and whole bytes.
+
+    Raises:
+        AnswerError: Anything else.
+    """
+    try:
+        content = bytes.fromhex(value[2:]) if isinstance(value, str) and value.startswith("0x") else None
+    except ValueError:
+        content = None
+    # bytes.fromhex skips blanks, so the length tells whether there were any.
+    if content is None or 2 * len(content) + 2 != len(str(value)):
+        raise AnswerError(f"{str(value)[:80]!r} is not hexadecimal data")
+    return content
+
+
+def word(value: object) -> int:
+    """Read the unsigned integer of an `eth_call` result of exactly 32 bytes.
+
+    Raises:
+        AnswerError: Anything else; an empty result is not zero.
+    """
+    content = data(value)
+    if len(content) != _WORD:
+        raise AnswerError(f"the result has {len(content)} bytes and not 32")
+    return int.from_bytes(content, "big")
+
+
+def address_call(selector: str, address: str) -> str:
+    """Return the data of a call of a function whose only argument is an address."""
+    return f"0x{selector}000000000000000000000000{address[2:]}"
+
+
+def pack_aggregate3(calls: Sequence[tuple[str, str, str]]) -> str:
+    """Return the data of `aggregate3` for calls of one address argument each, all allowed to fail on their own.
+
+    They may fail so that the one that did can be named; `unpack_aggregate3` lets none pass.
+
+    Args:
+        calls: Target, selector, address argument.
+    """
+    count = len(calls)
+    heads = "".join([f"{_WORD * count + _ITEM * index:064x}" for index in range(count)])
+    zeros, flags = "0" * 24, f"{1:064x}{96:064x}{36:064x}"
+    items = "".join(
+        [f"{zeros}{target[2:]}{flags}{selector}{zeros}{address[2:]}{zeros}{zeros}00000000" for target, selector, address in calls]
+    )
+    return f"0x{_AGGREGATE3}{_WORD:064x}{count:064x}{heads}{items}"
+
+
+def unpack_aggregate3(value: object, count: int) -> list[int | None]:
+    """Read the results of `aggregate3`, each an unsigned integer of exactly 32 bytes.
+
+    Args:
+        value: The result of the `eth_call`.
+        count: How many calls were made.
+
+    Returns:
+        One integer a call, or None for a call that failed or returned anything but 32 bytes.
+
+    Raises:
+        AnswerError: The answer as a whole is not one of `aggregate3` to so many calls.
+    """
+    content = data(value)
+    start = 2 * _WORD
+    if content[:start] != _WORD.to_bytes(_WORD, "big") + count.to_bytes(_WORD, "big") or len(content) < start + _WORD * count:
+        raise AnswerError(f"the result is not a list of {count} answers")
+    heads = [start + int.from_bytes(content[at : at + _WORD], "big") for at in range(start, start + _WORD * count, _WORD)]
+    # Canonical encoding has no gaps and no overlaps: the first answer follows the heads, each other one the one before.
+    ends = [*heads[1:], len(content)]
+    if heads[:1] != [start + _WORD * count][:count] or any(end <= head for head, end in zip(heads, ends, strict=True)):
+        raise AnswerError("the answers do not follow one another")
+    return [_answer(content[head:end]) for head, end in zip(heads, ends, strict=True)]
+
+
+def _answer(content: bytes) -> int | None:
+    good = len(content) == _ANSWER and content.startswith(_OK)
+    return int.from_bytes(content[3 * _WORD :], "big") if good else None

@@ -1,0 +1,30 @@
+"""Which module reads which chain family. Adding a family is one module and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from assay.chains.interface import Family
+from assay.config import Chain
+from assay.errors import ConfigError
+
+_MODULES = {
+    "bitcoin": "assay.chains.bitcoin",
+    "evm": "assay.chains.evm",
+}
+
+
+def family_of(chain: Chain) -> Family:
+    """Return the family of a chain, imported only now because families bring heavy libraries.
+
+    Raises:
+        ConfigError: No such family.
+    """
+    if chain.family not in _MODULES:
+        raise ConfigError(
+            f"the family {chain.family!r} is unknown",
+            subject=f"chain {chain.name}",
+            next_step=f"choose one of {', '.join(sorted(_MODULES))}",
+        )
+    return cast("Family", import_module(_MODULES[chain.family]))

@@ -1,0 +1,127 @@
+"""`assay` at a terminal, for the people who operate it.
+
+Commands: `attest`, `status`, `show`, `verify`, `registry check`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+names the thing and the next step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from assay import __version__
+from assay.config import Settings
+from assay.errors import AssayError
+from assay.lake import format_as_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return int(given.run(given, console))
+    except AssayError as error:
+        Console(stderr=True, highlight=False).print(f"assay: {error}", markup=False, soft_wrap=True)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="assay", description="On-chain reserve attestation. The configuration is the file that ASSAY_CONFIG names."
+    )
+    parser.add_argument("--version", action="version", version=f"assay {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    attest = commands.add_parser("attest", help="run the snapshots of a moment through Airflow and wait for the publication")
+    attest.add_argument("--as-of", required=True, help="the attested moment in UTC: 2023-02-17T16:00:00Z")
+    attest.add_argument("--correction", help="why an already published moment is published again")
+    attest.add_argument(
+        "--url", default=os.environ.get("ASSAY_AIRFLOW_URL", "http://127.0.0.1:8080"), help="Airflow's API server (ASSAY_AIRFLOW_URL)"
+    )
+    attest.set_defaults(run=_attest)
+
+    commands.add_parser("status", help="list what was published").set_defaults(run=_status)
+
+    show = commands.add_parser("show", help="print the ratio and delta tables of a publication")
+    show.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
+    show.set_defaults(run=_show)
+
+    verify = commands.add_parser("verify", help="run the independent verifier over a publication")
+    verify.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
+    verify.set_defaults(run=_verify)
+
+    registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
+    registry.add_parser("check", help="check every wallet's address, without asking a node").set_defaults(run=_check_registry)
+
+    commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
+    return parser
+
+
+def _attest(given: argparse.Namespace, console: Console) -> int:
+    from assay.airflow_api import AirflowApi
+    from assay.attest import attest
+    from assay.lake import parse_as_of
+
+    as_of = format_as_of(parse_as_of(given.as_of))
+    with AirflowApi(given.url, token=os.environ.get("ASSAY_AIRFLOW_TOKEN")) as api:
+        attest(api, Settings.load(), as_of, console, correction=given.correction)
+    return _show(argparse.Namespace(folder=None), console)
+
+
+def _status(_given: argparse.Namespace, console: Console) -> int:
+    from assay.publication.log import Log
+
+    settings = Settings.load()
+    series = settings.lake / "publications" / settings.series
+    table = Table(title=f"{settings.entity}: publications in {series}", title_justify="left")
+    for name in ("as of", "revision", "published", "folder", "manifest SHA-256"):
+        table.add_column(name)
+    for entry in Log.read(series).entries:
+        table.add_row(format_as_of(entry.as_of), str(entry.revision), format_as_of(entry.published_at), entry.folder, entry.manifest_sha256)
+    console.print(table if table.row_count else f"nothing was published yet in {series}")
+    return 0
+
+
+def _show(given: argparse.Namespace, console: Console) -> int:
+    from assay.terminal import newest, show
+
+    show(given.folder or newest(Settings.load()), console)
+    return 0
+
+
+def _verify(given: argparse.Namespace, _console: Console) -> int:
+    from assay.terminal import newest
+
+    folder = given.folder or newest(Settings.load())
+    return subprocess.run([str(Path(sys.executable).parent / "assay-verify"), "publication", str(folder)], check=False).returncode
+
+
+def _check_registry(_given: argparse.Namespace, console: Console) -> int:
+    from assay.registry import read_wallets
+
+    settings = Settings.load()
+    wallets = read_wallets(settings)
+    for chain in settings.chains:
+        console.print(f"{chain}: {sum(wallet.chain == chain for wallet in wallets)} wallets")
+    return 0
+
+
+def _pools(_given: argparse.Namespace, _console: Console) -> int:
+    sources = [source for chain in Settings.load().chains.values() for source in chain.sources]
+    pools = {source.name: {"slots": source.parallel_tasks, "description": "", "include_deferred": False} for source in sources}
+    sys.stdout.write(json.dumps(pools, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

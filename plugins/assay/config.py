@@ -1,0 +1,402 @@
+"""The configuration: one TOML file, and the registry of assets and chains beside it.
+
+Only the standard library is imported here and nothing is read over a network, because every parse of every DAG file
+loads it. Wallets are read by `registry.py`, in tasks. No secret stands in these files: a source names an Airflow
+Connection, and the Connection holds the address and the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
+
+from assay.errors import ConfigError
+
+T = TypeVar("T")
+
+CONFIG_VARIABLE = "ASSAY_CONFIG"
+"""Environment variable that names the configuration file; `assay.toml` in AIRFLOW_HOME when unset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """An asset that the entity owes or holds.
+
+    Attributes:
+        symbol: Ticker, the key everywhere: `BTC`.
+        name: For people: `Bitcoin`.
+        decimals: Base units per whole unit, as a power of ten. Amounts of the asset are counted in these units on
+            every chain; a chain whose token has fewer decimals is scaled up exactly.
+    """
+
+    symbol: str
+    name: str
+    decimals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A token contract of one chain.
+
+    Attributes:
+        asset: Symbol of the asset it counts as.
+        contract: Address on the chain.
+        decimals: What the contract itself must answer; checked at the snapshot block.
+        source: Where the contract's address was taken from.
+    """
+
+    asset: str
+    contract: str
+    decimals: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One server that answers for a chain.
+
+    Attributes:
+        name: Unique over all chains; also the name of its Airflow pool.
+        kind: Protocol: `jsonrpc` (EVM), `electrum`.
+        connection: Airflow Connection with its address and credentials.
+        batch_size: Requests in one batch.
+        concurrency: Batches under way at once in one task.
+        parallel_tasks: Tasks that may read from it at once: the slots of its pool.
+        requests_per_second: Ceiling for requests sent (a batch counts each of its requests); 0 for none.
+        timeout_seconds: Until one batch counts as unanswered.
+    """
+
+    name: str
+    kind: str
+    connection: str
+    batch_size: int = 500
+    concurrency: int = 2
+    parallel_tasks: int = 2
+    requests_per_second: int = 0
+    timeout_seconds: int = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A chain: facts about it, and the sources asked for it.
+
+    Attributes:
+        name: Key everywhere: `bitcoin`, `ethereum`.
+        family: Which reader: `bitcoin` or `evm`.
+        asset: Symbol of the native asset.
+        network: Bitcoin family: network of addresses and genesis block (`bitcoin`, `regtest`, `litecoin`, …).
+        chain_id: EVM: the EIP-155 chain id; 0 elsewhere.
+        genesis: Hash of block 0 where the family checks it; empty where it doesn't.
+        finality: `finalized` (EVM: the node's finalized tag) or `confirmations`.
+        confirmations: Blocks on top of the snapshot block before it counts as final, for `confirmations`.
+        max_distance_seconds: How far before `as_of` the snapshot block may lie.
+        tokens: By asset symbol.
+        sources: At least one.
+    """
+
+    name: str
+    family: str
+    asset: str
+    network: str = ""
+    chain_id: int = 0
+    genesis: str = ""
+    finality: str = "confirmations"
+    confirmations: int = 0
+    max_distance_seconds: int = 7200
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+
+    def source(self, name: str) -> Source:
+        """Return the source of that name.
+
+        Raises:
+            ConfigError: The chain has no such source.
+        """
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise ConfigError(f"it has no source {name!r}", subject=f"chain {self.name}", next_step="correct its sources in chains.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings:
+    """Where liabilities come from.
+
+    Attributes:
+        kind: `postgres`.
+        connection: Airflow Connection of the ledger database.
+        pseudonym_connection: Airflow Connection whose password keys the hash that stands for a user id.
+        schema: Schema that holds the three views `assay_balances`, `assay_control_totals`, `assay_flows`.
+        account_types: Account types in scope; a row of any other type stops the snapshot.
+        excluded: Products that are not in the liabilities, in words; published under coverage.
+    """
+
+    kind: str
+    connection: str
+    pseudonym_connection: str
+    schema: str = "public"
+    account_types: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceSource:
+    """A CSV of prices: `asset,price,currency,time`, one row an asset and time."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceSettings:
+    """Where prices come from.
+
+    Attributes:
+        currency: Only USD is known to the tables' column names.
+        max_age_seconds: How far before `as_of` a price may lie.
+        tolerance_bps: How far apart two sources may be, in hundredths of a percent of the first one's price.
+        sources: The first one's prices are used, the others are compared with it.
+    """
+
+    currency: str = "USD"
+    max_age_seconds: int = 3600
+    tolerance_bps: int = 100
+    sources: tuple[PriceSource, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOffSettings:
+    """Who approves before anything is published.
+
+    Attributes:
+        required: Two distinct people approve in Airflow; off only in the open (it is published under coverage).
+        approvers: Two groups of Airflow user names without a common member.
+    """
+
+    required: bool = True
+    approvers: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration.
+
+    Attributes:
+        path: The file it was read from.
+        digest: SHA-256 over the configuration and registry files, for the manifest.
+        series: Name of the reporting entity's line of publications, a folder name.
+        entity: The reporting entity, for people.
+        lake: Root folder of raw, snapshot, marts and publications.
+        registry: Folder of `assets.toml`, `chains.toml` and `wallets.csv`.
+        schedule: Cron expression in UTC for the snapshots; the attested moment is the cron time.
+        chunk_size: Wallets read by one task.
+        memory_limit: For each DuckDB session.
+        notes: Further statements for the coverage table.
+    """
+
+    path: Path
+    digest: str
+    series: str
+    entity: str
+    lake: Path
+    registry: Path
+    schedule: str
+    chunk_size: int
+    memory_limit: str
+    ledger: LedgerSettings
+    prices: PriceSettings
+    sign_off: SignOffSettings
+    assets: Mapping[str, Asset]
+    chains: Mapping[str, Chain]
+    notes: tuple[str, ...] = ()
+
+    def chain(self, name: str) -> Chain:
+        """Return a chain of the registry.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        if name not in self.chains:
+            raise ConfigError(
+                f"chain {name!r} is unknown", subject=str(self.registry / "chains.toml"), next_step="add it, or correct the name"
+            )
+        return self.chains[name]
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Self:
+        """Read the configuration file and its registry's assets and chains.
+
+        Args:
+            path: The file; by default the one that ASSAY_CONFIG names, or `assay.toml` in AIRFLOW_HOME.
+
+        Raises:
+            ConfigError: A file is missing or malformed, a key is unknown, or two entries contradict each other.
+        """
+        path = (path or default_path()).resolve()
+        raw, digest = _Reader.read(path)
+        registry = (path.parent / raw.text("registry")).resolve()
+        assets_raw, assets_digest = _Reader.read(registry / "assets.toml")
+        chains_raw, chains_digest = _Reader.read(registry / "chains.toml")
+        assets = {symbol: assets_raw.table(symbol).build(Asset, symbol=symbol) for symbol in assets_raw.values}
+        settings = cls(
+            path=path,
+            digest=_combine(digest, assets_digest, chains_digest),
+            series=raw.text("series"),
+            entity=raw.text("entity"),
+            lake=(path.parent / raw.text("lake")).resolve(),
+            registry=registry,
+            schedule=raw.text("schedule"),
+            chunk_size=raw.integer("chunk_size", 200),
+            memory_limit=raw.text("memory_limit", "2GB"),
+            ledger=raw.table("ledger").build(LedgerSettings),
+            prices=_prices(raw.table("prices")),
+            sign_off=_sign_off(raw.table("sign_off")),
+            assets=MappingProxyType(assets),
+            chains=MappingProxyType({name: _chain(chains_raw.table(name), name) for name in chains_raw.values}),
+            notes=tuple(raw.values.get("notes", ())),
+        )
+        raw.refuse_unknown({item.name for item in fields(cls)} - {"path", "digest", "assets", "chains"})
+        _check(settings)
+        return settings
+
+
+def default_path() -> Path:
+    """Return the configuration file in force: ASSAY_CONFIG, or `assay.toml` in AIRFLOW_HOME or the current folder."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else Path(os.environ.get("AIRFLOW_HOME", ".")) / "assay.toml"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A TOML table that names itself in errors."""
+
+    subject: str
+    values: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> tuple[_Reader, str]:
+
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"it cannot be read ({error.strerror})", subject=str(path), next_step="create it, or point ASSAY_CONFIG at the right one"
+            ) from error
+        try:
+            return cls(str(path), tomllib.loads(content.decode())), hashlib.sha256(content).hexdigest()
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"it is not TOML: {error}", subject=str(path), next_step="correct it") from error
+
+    def fail(self, problem: str) -> ConfigError:
+        return ConfigError(problem, subject=self.subject, next_step="correct the file")
+
+    def _typed(self, key: str, kind: type, default: Any) -> Any:
+        value = self.values.get(key, default)
+        if value is None:
+            raise self.fail(f"the key {key!r} is missing")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.fail(f"{key} = {value!r} is not of type {kind.__name__}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return str(self._typed(key, str, default))
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        return int(self._typed(key, int, default))
+
+    def table(self, key: str) -> _Reader:
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.fail(f"{key} is not a table")
+        return _Reader(f"{self.subject} [{key}]", value)
+
+    def tables(self, key: str) -> list[_Reader]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.fail(f"{key} is not a list of tables")
+        return [_Reader(f"{self.subject} [[{key}]] {number}", item) for number, item in enumerate(value, 1)]
+
+    def refuse_unknown(self, known: set[str]) -> None:
+        if unknown := sorted(set(self.values) - known):
+            raise self.fail(f"unknown key {unknown[0]!r}")
+
+    def build(self, kind: type[T], **given: Any) -> T:
+        """Construct a dataclass from the table; the names and types of its fields are the schema."""
+        self.refuse_unknown({item.name for item in fields(kind)} - set(given))  # type: ignore[arg-type]
+        values = dict(self.values)
+        checks: dict[str, type] = {"str": str, "int": int, "bool": bool}
+        for item in fields(kind):  # type: ignore[arg-type]
+            if item.name in values and (expected := checks.get(str(item.type))):
+                self._typed(item.name, expected, None)
+            elif item.name in values and str(item.type).startswith("tuple[str"):
+                if not isinstance(values[item.name], list) or not all(isinstance(text, str) for text in values[item.name]):
+                    raise self.fail(f"{item.name} is not a list of texts")
+                values[item.name] = tuple(values[item.name])
+        try:
+            return kind(**values, **given)
+        except TypeError as error:
+            raise self.fail(str(error).partition("() ")[2] or str(error)) from error
+
+
+def _chain(raw: _Reader, name: str) -> Chain:
+    tokens = {symbol: raw.table("tokens").table(symbol).build(Token, asset=symbol) for symbol in raw.table("tokens").values}
+    sources = tuple(item.build(Source) for item in raw.tables("sources"))
+    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key not in {"tokens", "sources"}})
+    return rest.build(Chain, name=name, tokens=MappingProxyType(tokens), sources=sources)
+
+
+def _prices(raw: _Reader) -> PriceSettings:
+    folder = Path(raw.subject.partition(" [")[0]).parent
+    sources = tuple(PriceSource(name=item.text("name"), path=(folder / item.text("path")).resolve()) for item in raw.tables("sources"))
+    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key != "sources"})
+    return rest.build(PriceSettings, sources=sources)
+
+
+def _sign_off(raw: _Reader) -> SignOffSettings:
+    approvers = tuple(tuple(group) for group in raw.values.get("approvers", ()))
+    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key != "approvers"})
+    return rest.build(SignOffSettings, approvers=approvers)
+
+
+def _combine(*digests: str) -> str:
+
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _check(settings: Settings) -> None:
+    """Hold entries against each other; what one file cannot know alone."""
+
+    def fail(problem: str, *, subject: str = str(settings.path)) -> ConfigError:
+        return ConfigError(problem, subject=subject, next_step="correct the file")
+
+    chains_file = str(settings.registry / "chains.toml")
+    names = [source.name for chain in settings.chains.values() for source in chain.sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise fail(f"the source name {name!r} is used twice", subject=chains_file)
+    for chain in settings.chains.values():
+        if not chain.sources:
+            raise fail(f"chain {chain.name} names no source", subject=chains_file)
+        decimals = {chain.asset: None} | {token.asset: token.decimals for token in chain.tokens.values()}
+        for symbol, token_decimals in decimals.items():
+            if symbol not in settings.assets:
+                raise fail(f"chain {chain.name} names the unknown asset {symbol!r}", subject=chains_file)
+            if token_decimals is not None and token_decimals > settings.assets[symbol].decimals:
+                raise fail(
+                    f"{symbol} has {token_decimals} decimals on {chain.name}, more than the asset's {settings.assets[symbol].decimals}",
+                    subject=chains_file,
+                )
+    if settings.sign_off.required:
+        groups = settings.sign_off.approvers
+        if len(groups) != 2 or not all(groups) or set(groups[0]) & set(groups[1]):
+            raise fail("sign_off.approvers must be two groups of user names without a common member")
+    if settings.prices.currency != "USD":
+        raise fail(f"prices.currency is {settings.prices.currency!r} and only USD is known")
+    if not settings.prices.sources:
+        raise fail("prices.sources is empty")

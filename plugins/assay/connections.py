@@ -1,0 +1,63 @@
+"""Airflow Connections as addresses and secrets. The only place where an address with its credentials is put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from assay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+_SECRET_CHARACTERS = 32
+
+
+def url_of(connection_id: str) -> str:
+    """Return the address of a Connection: `scheme://login:password@host:port/path`.
+
+    The scheme is the Connection type, or `schema` for type `http` (as Airflow's HTTP provider reads it); the path is `extra.path`, or the
+    database name for type `postgres`. The result is a secret: it goes to a client and nowhere else.
+
+    Raises:
+        ConfigError: There is no such Connection, or it names no host.
+    """
+    connection = _connection(connection_id)
+    if not connection.host:
+        raise ConfigError("the Connection names no host", subject=connection_id, next_step="set its host")
+    postgres = connection.conn_type == "postgres"
+    scheme = "postgresql" if postgres else (connection.schema or connection.conn_type)
+    path = (connection.schema or "") if postgres else str(connection.extra_dejson.get("path", ""))
+    login = f"{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@" if connection.login else ""
+    port = f":{connection.port}" if connection.port else ""
+    return f"{scheme}://{login}{connection.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
+
+
+def secret_of(connection_id: str) -> bytes:
+    """Return the password of a Connection that holds nothing but a secret.
+
+    Raises:
+        ConfigError: There is no such Connection, or its password is shorter than 32 characters.
+    """
+    password = _connection(connection_id).password or ""
+    if len(password) < _SECRET_CHARACTERS:
+        raise ConfigError(
+            f"its password has {len(password)} characters and at least {_SECRET_CHARACTERS} are needed",
+            subject=f"Airflow Connection {connection_id}",
+            next_step="set it to a random text, such as the output of `openssl rand -hex 32`",
+        )
+    return password.encode()
+
+
+def _connection(connection_id: str) -> Connection:
+    from airflow.sdk import Connection as Connections
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return Connections.get(connection_id)
+    except AirflowNotFoundException as error:
+        raise ConfigError(
+            "there is no such Airflow Connection",
+            subject=connection_id,
+            next_step=f"create it in the UI, in a secrets backend, or as AIRFLOW_CONN_{connection_id.upper()}",
+        ) from error

@@ -1,0 +1,105 @@
+"""Where files stand, and how they get there.
+
+Data moves one way, `raw` → `snapshot` → `marts` → `publications`. A file is written beside its place under a
+temporary name and renamed, so a reader sees all of it or none of it, and a killed task leaves nothing half-written.
+This module knows no format and no table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from assay.errors import ConfigError
+
+_AS_OF_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_CHUNK = 1 << 20
+
+
+def parse_as_of(text: str) -> datetime:
+    """Read an attested moment.
+
+    Args:
+        text: A UTC instant in whole seconds, `2023-02-17T16:00:00Z`.
+
+    Raises:
+        ConfigError: Any other form; a moment without an explicit `Z` would be ambiguous.
+    """
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
+        raise ConfigError(f"{text!r} is not a UTC instant", subject="as_of", next_step="write it like 2023-02-17T16:00:00Z")
+    try:
+        return datetime.strptime(text, _AS_OF_FORMAT).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is not a date: {error}", subject="as_of", next_step="write it like 2023-02-17T16:00:00Z") from error
+
+
+def format_as_of(as_of: datetime) -> str:
+    """Write an attested moment the way `parse_as_of` reads it."""
+    return as_of.astimezone(UTC).strftime(_AS_OF_FORMAT)
+
+
+def slug(as_of: datetime) -> str:
+    """Return the folder name of a moment: `2023-02-17T160000Z` (no colons: they are not portable in paths)."""
+    return as_of.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def run_folder(root: Path, stage: str, dataset: str, as_of: datetime, run_id: str) -> Path:
+    """Return the folder of one Airflow run's files: `<root>/<stage>/<dataset>/<as_of>/<run digest>`.
+
+    The same run always gets the same folder, so a task that is run again replaces its own files and no others.
+    """
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
+    return root / stage / dataset / slug(as_of) / digest
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, renamed over it when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, renamed to it when the block ends without an error.
+
+    Raises:
+        FileExistsError: `path` exists already when the block ends; it is left untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            raise FileExistsError(path)
+        temporary.rename(path)
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal, read in bounded pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,153 @@
+"""One repeatable-read, read-only transaction of a PostgreSQL, driven through DuckDB's postgres extension.
+
+The extension comes out of a wheel, so nothing is downloaded at run time. Every statement goes through `postgres_query`
+on the transaction's one connection. No error carries the connection URI or its password.
+"""
+# ruff: noqa: S608 - postgres_query takes its statement as a literal; every literal and identifier here is quoted.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+from duckdb_extensions import import_extension
+
+from assay.errors import LedgerError, SourceUnavailableError
+from assay.lake import replacing_file
+
+_CONNECT_SECONDS = 30
+# What a server says when it would answer another time; any other error is its answer.
+_PASSING = re.compile(r"terminating connection|canceling statement|closed the connection|shutting down|starting up|out of memory|too many")
+
+
+class PostgresSession:
+    """An open transaction of the ledger; made by `transaction`.
+
+    Args:
+        connection: DuckDB with the ledger attached as `ledger` and a transaction begun.
+        name: The ledger's name in errors.
+        secrets: Texts that no error may show.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, secrets: list[str]) -> None:
+        self._connection = connection
+        self._name = name
+        self._secrets = secrets
+
+    def query(self, statement: str) -> list[tuple[str, ...]]:
+        """Run a PostgreSQL statement whose columns are all text.
+
+        Raises:
+            LedgerError: The server refused the statement.
+            SourceUnavailableError: The server broke off.
+        """
+        return self._run(f"select * from postgres_query('ledger', {quoted(statement)})")
+
+    def copy(self, statement: str, path: Path) -> None:
+        """Stream a PostgreSQL statement's rows into a Parquet file.
+
+        Raises:
+            LedgerError: The server refused the statement.
+            SourceUnavailableError: The server broke off; no file is left.
+        """
+        with replacing_file(path) as temporary:
+            rows = f"select * from postgres_query('ledger', {quoted(statement)})"
+            self._run(f"copy ({rows}) to {quoted(str(temporary))} (format parquet, compression zstd)")
+
+    def identify(self) -> str:
+        """Name the snapshot that statements see; two equal names are one snapshot of one transaction.
+
+        See `pg_current_snapshot` in the PostgreSQL manual, "System Information Functions".
+
+        Raises:
+            LedgerError: The transaction is not repeatable read and read only.
+        """
+        statement = (
+            "select current_setting('transaction_isolation') as isolation, current_setting('transaction_read_only') as read_only, "
+            "pg_backend_pid()::text as backend, pg_current_snapshot()::text as snapshot"
+        )
+        ((isolation, read_only, backend, snapshot),) = self.query(statement)
+        if (isolation, read_only) != ("repeatable read", "on"):
+            raise LedgerError(
+                f"the transaction is {isolation!r} with read only {read_only!r}, not 'repeatable read' and read only",
+                subject=self._name,
+                next_step="connect to PostgreSQL itself, without a pooler that changes transactions",
+            )
+        return f"{backend}/{snapshot}"
+
+    def _run(self, statement: str) -> list[tuple[str, ...]]:
+        try:
+            return self._connection.execute(statement).fetchall()
+        except duckdb.Error as error:
+            text = str(error)
+        # Raised outside the handler: a chained error would show the original text, scrubbed or not.
+        words = _words(text, self._secrets)
+        if "ERROR:" in text and not _PASSING.search(text):
+            raise LedgerError(
+                f"it answered {words!r}", subject=self._name, next_step="correct the views or the role's rights, see the runbook"
+            )
+        raise SourceUnavailableError(f"it broke off ({words})", subject=self._name, next_step="run the task again when the ledger is back")
+
+
+@contextmanager
+def transaction(uri: str, *, name: str, memory_limit: str) -> Iterator[PostgresSession]:
+    """Open a read-only transaction; it always ends in a rollback, for there is nothing to keep.
+
+    Args:
+        uri: libpq connection URI with its credentials.
+        name: What errors call the ledger.
+        memory_limit: For DuckDB.
+
+    Raises:
+        SourceUnavailableError: The server refused the connection, the user or the password.
+    """
+    patient = uri if "connect_timeout" in uri else f"{uri}{'&' if '?' in uri else '?'}connect_timeout={_CONNECT_SECONDS}"
+    password = urlsplit(uri).password or ""
+    secrets = [text for text in (patient, uri, password, unquote(password)) if text]
+    import_extension("postgres_scanner")
+    # One thread: one connection, one snapshot. The extension would otherwise scan with several.
+    with duckdb.connect(config={"memory_limit": memory_limit, "threads": 1}) as connection:
+        connection.execute("load postgres_scanner")
+        problem = _failure_of(connection, f"attach {quoted(patient)} as ledger (type postgres, read_only)")
+        if problem is not None:
+            # Raised outside the handler: the original error quotes the URI.
+            raise SourceUnavailableError(
+                f"it refused the connection ({_words(problem, secrets)})",
+                subject=name,
+                next_step="check that it runs and that the Connection's host, database, user and password are right",
+            )
+        connection.execute("begin")
+        try:
+            yield PostgresSession(connection, name, secrets)
+        finally:
+            # A transaction left open over a dead connection ends the whole process when DuckDB cleans up; a rollback that
+            # fails for the same reason has nothing left to undo.
+            _failure_of(connection, "rollback")
+
+
+def quoted(text: str) -> str:
+    """Write a text as an SQL literal, for DuckDB and PostgreSQL (standard_conforming_strings) alike."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _failure_of(connection: duckdb.DuckDBPyConnection, statement: str) -> str | None:
+    try:
+        connection.execute(statement)
+    except duckdb.Error as error:
+        return str(error)
+    return None
+
+
+def _words(text: str, secrets: list[str]) -> str:
+    """What the server said in one line, without the statement, the URI and the password."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    for mark in ("ERROR: ", "FATAL: ", '"…": '):
+        if mark in text:
+            return text.partition(mark)[2].strip().partition("\n")[0]
+    said = re.search(r"server closed the connection unexpectedly|could not [^\n]*|[^\n]*timed? ?out[^\n]*", text)
+    return said.group() if said else "the connection failed"

@@ -1,0 +1,1 @@
+"""Putting a publication together, in place and into the log."""

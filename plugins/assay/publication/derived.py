@@ -1,0 +1,96 @@
+"""CSV files for people and programs that do not read Parquet: every number is exact text, nothing is rounded again.
+
+Amounts stand in whole units with all decimals of the asset. The tables remain what counts; these files add nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from assay.lake import format_as_of
+from assay.money import format_amount
+
+WHOLE_UNIT_TABLES = ("deposit_deltas", "reconciliation", "reserve_deltas", "reserve_ratios", "wallet_balances")
+
+# The columns that published verifiers of address lists read; the names and their odd spacing are theirs.
+_ADDRESS_LIST_COLUMNS = (
+    *("coin", "Network", "Snapshot Height", "address", "amount", "message"),
+    *("signature1", "signature2", "redeem script/ public key", " eoa1", " eoa2"),
+)
+
+
+def write_all(tables: Path, folder: Path) -> list[Path]:
+    """Write every derived file.
+
+    Args:
+        tables: Folder of the published tables.
+        folder: Where the CSV files go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_write(folder / f"{name}.csv", whole_units(tables / f"{name}.parquet")) for name in WHOLE_UNIT_TABLES]
+    return [*written, _write(folder / "address_list.csv", address_list(tables / "wallet_balances.parquet"))]
+
+
+def whole_units(table: Path) -> Iterable[Sequence[str]]:
+    """Yield header and rows of a table as text, amounts in whole units of their asset; `decimals` is used up by that."""
+    file = pq.ParquetFile(table)
+    schema = file.schema_arrow
+    names = [name for name in schema.names if name != "decimals"]
+    amounts = {item.name for item in schema if types.is_decimal(item.type) and item.type.scale == 0}
+    yield names
+    for batch in file.iter_batches():
+        for row in batch.to_pylist():
+            yield [amount_text(row[name], row["decimals"]) if name in amounts else value_text(row[name]) for name in names]
+
+
+def address_list(wallet_balances: Path) -> Iterable[Sequence[str]]:
+    """Yield the wallets in the layout that published verifiers of address lists read.
+
+    Totals come first (by coin, network and height; `-` for a coin over all networks), then an empty line, then one row a balance.
+    The columns of message and signatures stay empty: this publication proves no ownership, and says so under coverage.
+    """
+    rows = [row for row in pq.read_table(wallet_balances).to_pylist() if row["amount"] > 0]
+    rows.sort(key=lambda row: (row["asset"], row["chain"], row["address"]))
+    totals: dict[tuple[str, str, int], int] = defaultdict(int)
+    for row in rows:
+        totals[row["asset"], "-", row["decimals"]] += int(row["amount"])
+        totals[f"{row['asset']}-{row['chain']}", str(row["block_height"]), row["decimals"]] += int(row["amount"])
+    yield ("coin", "snapshot height", "amount")
+    for (coin, height, decimals), total in sorted(totals.items()):
+        yield (coin, height, amount_text(total, decimals))
+    yield ()
+    yield _ADDRESS_LIST_COLUMNS
+    for row in rows:
+        amount = amount_text(row["amount"], row["decimals"])
+        yield (row["asset"], row["chain"], str(row["block_height"]), row["address"], amount, "", "", "", "", "", "")
+
+
+def amount_text(amount: Decimal | int | None, decimals: int) -> str:
+    """Return base units as plain text of whole units, `-1.234567`; empty for a missing one."""
+    return "" if amount is None else format_amount(int(amount), decimals).replace(",", "")
+
+
+def value_text(value: Any) -> str:
+    """Return a cell as text: times like `as_of`, decimals with all their places, missing ones empty."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return format_as_of(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _write(path: Path, rows: Iterable[Sequence[str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    return path

@@ -1,0 +1,1 @@
+"""Great Expectations over Parquet files, pushed down into DuckDB. Suites stand in `expectations/`, one a dataset."""

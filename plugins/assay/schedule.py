@@ -1,0 +1,150 @@
+"""What the DAG files share: the configuration, the two assets between them, the retry rule, and the run they are in.
+
+Imported at every parse of every DAG file, so only `airflow.sdk` and light modules stand at its top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Asset, Param, get_current_context
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from assay.config import Settings, SignOffSettings
+from assay.errors import AssayError, ConfigError, SourceBehindError, SourceUnavailableError
+from assay.lake import format_as_of, parse_as_of, run_folder
+
+RESERVES = Asset(name="reserves", uri="assay://reserves")
+LIABILITIES = Asset(name="liabilities", uri="assay://liabilities")
+PUBLICATION = Asset(name="publication", uri="assay://publication")
+
+PARTITION_KEY_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""The attested moment is the partition key of every run and asset event, so two moments can never be mixed."""
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(SourceBehindError, RetryAction.RETRY, timedelta(minutes=10), reason="the blocks after the moment are not final yet"),
+        RetryRule(SourceUnavailableError, RetryAction.RETRY, timedelta(seconds=20), reason="the source may answer later"),
+        RetryRule(AssayError, RetryAction.FAIL, reason="trying again cannot change a wrong answer"),
+    ]
+)
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "reserves",
+    "retries": 4,
+    # Also the wait before a task whose worker was killed is started again.
+    "retry_delay": timedelta(seconds=10),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(hours=1),
+}
+
+AS_OF_PARAM = Param(
+    None,
+    type=["null", "string"],
+    title="as_of",
+    description="The attested moment, a UTC instant like 2023-02-17T16:00:00Z. Empty on scheduled runs: their partition key is the moment.",
+)
+
+CORRECTION_PARAM = Param(
+    None,
+    type=["null", "string"],
+    title="correction",
+    description="Why an already published moment is published again with other content. Without it such a publication is refused.",
+)
+
+SNAPSHOT_PARAMS = {"as_of": AS_OF_PARAM, "correction": CORRECTION_PARAM}
+
+
+def settings() -> Settings:
+    """Return the configuration in force; a broken one fails the parse and shows as an import error of the DAG."""
+    return Settings.load()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The DAG run a task is in."""
+
+    settings: Settings
+    as_of: datetime
+    run_id: str
+
+    def folder(self, stage: str, dataset: str) -> Path:
+        """Return the run's own folder in a stage of the lake."""
+        return run_folder(self.settings.lake, stage, dataset, self.as_of, self.run_id)
+
+
+def current_run() -> Run:
+    """Return the run of the task that calls.
+
+    Raises:
+        ConfigError: The run names no attested moment, or its parameter and partition key name different ones.
+    """
+    context = get_current_context()
+    dag_run = context["dag_run"]
+    named = {text for text in (context["params"].get("as_of"), dag_run.partition_key) if text}
+    if len(named) != 1:
+        raise ConfigError(
+            "the run names no attested moment" if not named else f"the run names two attested moments: {' and '.join(sorted(named))}",
+            subject=f"{dag_run.dag_id} {dag_run.run_id}",
+            next_step='trigger it with the parameter {"as_of": "2023-02-17T16:00:00Z"}',
+        )
+    return Run(settings=settings(), as_of=parse_as_of(named.pop()), run_id=dag_run.run_id)
+
+
+def announce(asset: Asset, outlet_events: Any, run: Run, **uris: str) -> None:
+    """Attach a finished snapshot to the asset event of the calling task.
+
+    The event carries the attested moment as its partition key and the snapshot's places as `extra`, with the reason given for a
+    correction; `reserve_attestation` starts once both assets have an event for the same moment.
+    """
+    correction = get_current_context()["params"].get("correction")
+    event = outlet_events[asset]
+    event.extra = {"as_of": format_as_of(run.as_of), **uris} | ({"correction": correction} if correction else {})
+    event.add_partitions(format_as_of(run.as_of))
+
+
+def events_of(asset: Asset) -> dict[str, Any]:
+    """Return what the newest event of an asset carries, among those that started the run.
+
+    A snapshot that was repeated before the attestation started leaves several events for one moment; the newest counts.
+
+    Raises:
+        ConfigError: The run was not started by such an event.
+    """
+    context = get_current_context()
+    events = list(context["triggering_asset_events"][asset]) if context["triggering_asset_events"] else []
+    if not events:
+        raise ConfigError(
+            f"no event of the asset {asset.name} started this run",
+            subject=f"{context['dag_run'].dag_id} {context['dag_run'].run_id}",
+            next_step="trigger reserve_snapshot and liability_snapshot for the moment instead; this DAG starts by itself",
+        )
+    return dict(max(events, key=lambda event: event.timestamp).extra)
+
+
+def sign_off_tasks(sign_off: SignOffSettings, staged: Any) -> list[Any]:
+    """Add one approval task for each group of approvers; none where the sign-off is turned off.
+
+    While an approval waits it holds no worker slot. A rejection skips everything after it, and `publish` reads the approvals again.
+    """
+    if not sign_off.required:
+        return []
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    approvals = [
+        ApprovalOperator(
+            task_id=f"approve_{number}",
+            subject="Publish the attestation of {{ dag_run.partition_key }}?",
+            body="The whole publication stands at `{{ ti.xcom_pull(task_ids='stage_publication') }}`; its report is `report.html` there.",
+            assigned_users=[{"id": name, "name": name} for name in group],
+            ignore_downstream_trigger_rules=True,
+            response_timeout=timedelta(days=7),
+            execution_timeout=None,
+        )
+        for number, group in enumerate(sign_off.approvers, 1)
+    ]
+    staged >> approvals
+    return [approval.output for approval in approvals]

@@ -1,0 +1,191 @@
+"""Everything the sandbox runs for Assay to read, as one thing to start and stop: nodes, ledger, prices, and the configuration that names them.
+
+The configuration is what a custodian would write: the shipped registry with the networks and sources of the sandbox, wallets with the
+addresses that the nodes derived, and one Airflow Connection a source. Each deployment has a folder and ports of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import shutil
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import tomli_w
+
+from sandbox import accounts, litecoin
+from sandbox.bitcoin import BitcoinNode
+from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, mine
+from sandbox.evm import EvmNode
+from sandbox.ledger import ledger
+from sandbox.prices import write_prices
+from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIES = ("a", "b")
+"""Each chain has two independent nodes, so that a quorum is real."""
+
+_NETWORKS = {network.chain: network for network in (BITCOIN, LITECOIN)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A node as the configuration sees it."""
+
+    chain: str
+    name: str
+    kind: str
+    url: str
+
+
+class Deployment:
+    """The running sandbox; a context manager.
+
+    Args:
+        folder: Its own folder, made anew.
+        lake: Where the pipeline's files go.
+        say: Receives one line for each thing that a person should know.
+
+    Attributes:
+        config: The written configuration file.
+        environment: Airflow Connections of all sources, as environment variables.
+        sources: All nodes.
+    """
+
+    def __init__(self, folder: Path, *, lake: Path, say: Callable[[str], None] = print) -> None:
+        self.folder = folder
+        self.config = folder / "assay.toml"
+        self.environment: dict[str, str] = {}
+        self.sources: list[Source] = []
+        self._lake = lake
+        self._say = say
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True)
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        with_litecoin = litecoin.find_litecoind() is not None
+        if not with_litecoin:
+            self._say("litecoind is not installed, so this sandbox leaves Litecoin out (Debian: apt install litecoind)")
+        plans = wallets(with_litecoin)
+        chains = sorted({plan.chain for plan in plans})
+        nodes: dict[str, Any] = {}
+        with ThreadPoolExecutor() as pool:
+            books = pool.submit(self._enter, ledger(self.folder / "ledger", accounts.ledger(with_litecoin)))
+            started = {
+                f"{chain}_{copy}": pool.submit(self._enter, self._node(chain, copy, [plan for plan in plans if plan.chain == chain]))
+                for chain in chains
+                for copy in COPIES
+            }
+            nodes = {name: future.result() for name, future in started.items()}
+            ledger_uri = books.result().uri
+        for name, node in nodes.items():
+            chain = name.rpartition("_")[0]
+            kind, url = ("electrum", node.electrum_url) if chain in _NETWORKS else ("jsonrpc", node.url)
+            self.sources.append(Source(chain, name, kind, url))
+        self._write_registry(plans, {chain: nodes[f"{chain}_a"].addresses for chain in chains})
+        self._write_config(ledger_uri, with_litecoin=with_litecoin)
+
+    def _enter(self, node: AbstractContextManager[Any]) -> Any:
+        # ExitStack.push is a list append, so several threads may call it.
+        entered = node.__enter__()
+        self._stack.push(node)
+        return entered
+
+    def _node(self, chain: str, copy: str, plans: list[WalletPlan]) -> AbstractContextManager[Any]:
+        folder = self.folder / f"{chain}_{copy}"
+        if chain in _NETWORKS:
+            mined = mine(_NETWORKS[chain], plans, moments=(FIRST, SECOND))
+            return BitcoinNode(folder=folder, mined=mined) if chain == "bitcoin" else litecoin.LitecoinNode(folder=folder, mined=mined)
+        facts = _shipped("chains")[chain]
+        return EvmNode(
+            folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=facts["tokens"]["USDT"]["contract"]
+        )
+
+    def _write_registry(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
+        registry = self.folder / "registry"
+        registry.mkdir()
+        shipped = _shipped("chains")
+        chains: dict[str, Any] = {}
+        for chain in addresses:
+            facts = {key: value for key, value in shipped.get(chain, shipped["bitcoin"]).items() if key != "sources"}
+            if network := _NETWORKS.get(chain):
+                facts |= {"network": network.network, "genesis": network.genesis, "asset": network.asset}
+            named = [
+                {"name": item.name, "kind": item.kind, "connection": f"assay_{item.name}"} for item in self.sources if item.chain == chain
+            ]
+            # The sandbox's clocks tick twice a day, so its snapshot blocks may lie an hour before the moment.
+            chains[chain] = facts | {"max_distance_seconds": 3600, "sources": named}
+        assets = _shipped("assets") | ({"LTC": {"name": "Litecoin", "decimals": 8}} if "litecoin" in addresses else {})
+        (registry / "chains.toml").write_text(tomli_w.dumps(chains))
+        (registry / "assets.toml").write_text(tomli_w.dumps(assets))
+        with (registry / "wallets.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["chain", "address", "custody", "encumbrance", "label"])
+            for plan in plans:
+                label = f"{plan.chain} {plan.kind} {plan.index}"
+                writer.writerow([plan.chain, addresses[plan.chain][plan.index], plan.custody, plan.encumbrance, label])
+
+    def _write_config(self, ledger_uri: str, *, with_litecoin: bool) -> None:
+        prices = write_prices(self.folder / "prices", litecoin=with_litecoin)
+        config = {
+            "series": "sandbox",
+            "entity": "Sandbox Custodian",
+            "lake": os.path.relpath(self._lake, self.folder),
+            "registry": "registry",
+            "schedule": "0 16 17 * *",
+            "chunk_size": 100,
+            "memory_limit": "1GB",
+            "notes": ["This publication comes from a sandbox: its chains run on one machine and its users are invented."],
+            "ledger": {
+                "kind": "postgres",
+                "connection": "assay_ledger",
+                "pseudonym_connection": "assay_pseudonym",
+                "schema": "public",
+                "account_types": ["spot", "funding", "earn", "margin", "loan"],
+                "excluded": [],
+            },
+            "prices": {
+                "currency": "USD",
+                "max_age_seconds": 3600,
+                "tolerance_bps": 100,
+                "sources": [{"name": path.stem, "path": str(path.relative_to(self.folder))} for path in prices],
+            },
+            "sign_off": {"required": False},
+        }
+        self.config.write_text(tomli_w.dumps(config))
+        self.environment = {f"AIRFLOW_CONN_ASSAY_{item.name.upper()}": _connection(item.url) for item in self.sources}
+        self.environment["AIRFLOW_CONN_ASSAY_LEDGER"] = ledger_uri
+        self.environment["AIRFLOW_CONN_ASSAY_PSEUDONYM"] = json.dumps({"conn_type": "generic", "password": secrets.token_hex(32)})
+        self.environment["ASSAY_CONFIG"] = str(self.config)
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "data" / "registry" / f"{name}.toml").read_text())
+
+
+def _connection(url: str) -> str:
+    parts = urlsplit(url)
+    return json.dumps({"conn_type": "generic", "schema": parts.scheme, "host": parts.hostname, "port": parts.port})

@@ -1,0 +1,17 @@
+-- Opening and flows add up to expected, and expected and unexplained to closing.
+select
+    asset,
+    opening,
+    deposits,
+    withdrawals,
+    trades,
+    fees,
+    interest,
+    adjustments,
+    expected,
+    closing,
+    unexplained
+from reconciliation
+where
+    opening + deposits + withdrawals + trades + fees + interest + adjustments is distinct from expected
+    or expected + unexplained is distinct from case when expected is not null then closing end

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+from assay.config import Settings
+from assay.errors import AmountError, ConfigError, LedgerError, SourceUnavailableError
+from assay.liabilities.interface import BALANCE_COLUMNS
+from assay.liabilities.postgres_session import PostgresSession, transaction
+from assay.liabilities.snapshot import canonicalise, extract
+
+from sandbox.accounts import LedgerPlan
+from sandbox.ledger import Ledger
+from sandbox.processes import free_port
+from sandbox.scenario import FIRST, LIABILITY_TOTALS, SECOND
+
+from .conftest import Views
+
+SECRET = b"s" * 32
+FLOW = "select timestamptz '2023-02-01T00:00:00Z' as occurred_at, 'F1' as flow_id, 'U1' as user_id, 'spot' as account_type"
+
+
+@pytest.mark.parametrize(("as_of", "previous", "number"), [(FIRST, None, 0), (SECOND, FIRST, 1)])
+def test_the_sandbox_ledger_adds_up_to_the_published_liabilities(  # noqa: PLR0917 - fixtures and cases
+    ledger: Ledger, settings: Settings, tmp_path: Path, as_of, previous, number: int
+) -> None:
+    raw = extract(settings, as_of, previous, ledger.uri, tmp_path / "raw")
+    done = canonicalise(settings, raw, SECRET, tmp_path / "snapshot")
+    gross: Counter[str] = Counter()
+    for row in pq.read_table(done.liabilities).to_pylist():
+        gross[row["asset"]] += max(int(row["amount"]), 0)
+    assert gross == {asset: LIABILITY_TOTALS[asset][number] for asset in settings.assets}
+
+
+def test_flows_carry_the_first_closing_to_the_second(ledger: Ledger, settings: Settings, plan: LedgerPlan, tmp_path: Path) -> None:
+    raw = extract(settings, SECOND, FIRST, ledger.uri, tmp_path / "raw")
+    done = canonicalise(settings, raw, SECRET, tmp_path / "snapshot")
+    flows: Counter[str] = Counter()
+    for row in pq.read_table(done.flows).to_pylist():
+        flows[row["asset"]] += int(row["amount"])
+    change: Counter[str] = Counter()
+    for balance in plan.rows:
+        change[balance.asset] += (balance.second or 0) - (balance.first or 0)
+    assert flows == change
+    assert sum(row["flow_count"] for row in pq.read_table(done.flows).to_pylist()) == len(plan.flows)
+
+
+def test_a_first_report_has_no_flows(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    raw = extract(settings, FIRST, None, ledger.uri, tmp_path)
+    assert pq.read_table(raw.flows).num_rows == 0
+
+
+def test_flows_begin_after_the_previous_moment_and_end_with_this_one(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    moments = ("2023-01-18T16:00:00Z", "2023-01-18T16:00:01Z", "2023-02-17T16:00:00Z", "2023-02-17T16:00:01Z")
+    flows = " union all ".join(
+        f"select timestamptz '{moment}' as occurred_at, 'F{number}' as flow_id, 'U1' as user_id, 'spot' as account_type, "
+        f"'BTC' as asset, 'deposit' as kind, {10**number}::numeric as amount"
+        for number, moment in enumerate(moments)
+    )
+    raw = extract(views(flows=flows), SECOND, FIRST, ledger.uri, tmp_path)
+    assert pq.read_table(raw.flows).to_pylist() == [{"asset": "BTC", "kind": "deposit", "amount": "110", "flow_count": "2"}]
+
+
+def test_raw_amounts_keep_every_digit_of_an_unbounded_numeric(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    text = "12345678901234567890123456789012345678901234567890.1234567890123456789012345678901234567890"
+    settings = views(
+        balances=f"select timestamptz '2023-02-17T16:00:00Z' as as_of, 'U1' as user_id, 'spot' as account_type, 'BTC' as asset, {text} as amount"
+    )
+    raw = extract(settings, SECOND, None, ledger.uri, tmp_path)
+    assert pq.read_table(raw.balances).to_pylist() == [dict(zip(BALANCE_COLUMNS, ("U1", "spot", "BTC", text), strict=True))]
+
+
+def test_balances_totals_and_flows_are_of_one_snapshot_while_the_ledger_changes(
+    ledger: Ledger, settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = []
+    copy = PostgresSession.copy
+
+    def copy_and_change(self: PostgresSession, statement: str, path: Path) -> None:
+        copy(self, statement, path)
+        before = owner.execute("select sum(total_amount) from ledger.closing_totals").fetchone()
+        owner.execute("update ledger.closing_totals set total_amount = total_amount + 1, row_count = row_count + 1")
+        owner.execute("update ledger.closing_balances set amount = amount + 1 where amount > 1000")
+        owner.execute("update ledger.entries set amount = amount + 1 where amount > 1000")
+        changes.append(owner.execute("select sum(total_amount) from ledger.closing_totals").fetchone() != before)
+
+    quiet = extract(settings, SECOND, FIRST, ledger.uri, tmp_path / "quiet")
+    try:
+        monkeypatch.setattr(PostgresSession, "copy", copy_and_change)
+        busy = extract(settings, SECOND, FIRST, ledger.uri, tmp_path / "busy")
+    finally:
+        for _ in changes:
+            owner.execute("update ledger.closing_totals set total_amount = total_amount - 1, row_count = row_count - 1")
+            owner.execute("update ledger.closing_balances set amount = amount - 1 where amount > 1000")
+            owner.execute("update ledger.entries set amount = amount - 1 where amount > 1000")
+    assert changes == [True, True]
+    for name in ("balances", "control_totals", "flows"):
+        tables = [pq.read_table(getattr(raw, name)) for raw in (quiet, busy)]
+        assert sorted(map(str, tables[0].to_pylist())) == sorted(map(str, tables[1].to_pylist()))
+    canonicalise(settings, busy, SECRET, tmp_path / "snapshot")
+
+
+def test_statements_of_different_snapshots_are_refused(
+    ledger: Ledger, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter(["1/7:7:", "2/9:9:"])
+    monkeypatch.setattr(PostgresSession, "identify", lambda _: next(names))
+    with pytest.raises(LedgerError, match="not read in one snapshot"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+    assert not (tmp_path / "origin.json").exists()
+
+
+def test_the_transaction_can_write_nothing(ledger: Ledger) -> None:
+    with (
+        transaction(ledger.owner_uri, name="ledger", memory_limit="200MB") as session,
+        pytest.raises(LedgerError, match="read-only transaction"),
+    ):
+        session.query("select lo_create(0)::text as made")
+
+
+@pytest.mark.parametrize("wrong", ["port", "password", "user", "database", "host"])
+def test_a_refused_connection_says_why_and_never_shows_the_password(ledger: Ledger, settings: Settings, tmp_path: Path, wrong: str) -> None:
+    parts = urlsplit(ledger.uri)
+    password = "p%40ss'word" if wrong == "password" else str(parts.password)
+    user = "nobody" if wrong == "user" else parts.username
+    host = "host.invalid" if wrong == "host" else parts.hostname
+    port = free_port() if wrong == "port" else parts.port
+    uri = f"postgresql://{user}:{password}@{host}:{port}/{'none' if wrong == 'database' else 'exchange'}"
+    with pytest.raises(SourceUnavailableError) as caught:
+        extract(settings, SECOND, None, uri, tmp_path)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    expected = {
+        "port": "Connection refused",
+        "password": "password authentication failed",
+        "user": "password authentication failed",
+        "database": '"none" does not exist',
+        "host": "could not translate host name",
+    }
+    assert expected[wrong] in str(caught.value)
+    assert "assay_ledger" in str(caught.value)
+    for secret in (password, "p@ss'word", uri):
+        assert secret not in shown
+
+
+def test_a_ledger_that_goes_away_is_an_error_and_leaves_the_process_alive(
+    ledger: Ledger, settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = PostgresSession.copy
+
+    def copy_and_end(self: PostgresSession, statement: str, path: Path) -> None:
+        copy(self, statement, path)
+        owner.execute("select pg_terminate_backend(%s)", [self.query("select pg_backend_pid()::text as pid")[0][0]])
+
+    monkeypatch.setattr(PostgresSession, "copy", copy_and_end)
+    with pytest.raises(SourceUnavailableError, match="broke off") as caught:
+        extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
+    assert caught.value.RETRYABLE
+    assert [path.name for path in tmp_path.glob("*.parquet")] == ["balances.parquet"]
+
+
+def test_a_statement_that_the_server_cancels_may_be_tried_again(ledger: Ledger) -> None:
+    with (
+        transaction(f"{ledger.uri}?options=-c%20statement_timeout%3D50", name="ledger", memory_limit="200MB") as session,
+        pytest.raises(SourceUnavailableError, match="statement timeout"),
+    ):
+        session.query("select pg_sleep(5)::text as slept")
+
+
+def test_a_missing_column_is_named(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(flows="select occurred_at, flow_id, user_id, account_type, asset, amount from public.assay_flows")
+    with pytest.raises(LedgerError, match=r"assay_flows\.kind: it does not exist"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+def test_a_schema_without_views_is_named(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    settings = dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, schema="it's empty"))
+    with pytest.raises(LedgerError, match=r"it's empty\.assay_balances\.as_of: it does not exist"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [("amount::float8 as amount", "double precision"), ("amount::real as amount", "real"), ("amount::money as amount", "money")],
+)
+def test_an_amount_of_an_inexact_type_is_refused(ledger: Ledger, views: Views, tmp_path: Path, column: str, kind: str) -> None:
+    settings = views(balances=f"select as_of, user_id, account_type, asset, {column} from public.assay_balances")
+    with pytest.raises(LedgerError, match=f"its type is '{kind}'"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+def test_a_moment_without_a_time_zone_is_refused(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(balances="select as_of::timestamp as as_of, user_id, account_type, asset, amount from public.assay_balances")
+    with pytest.raises(LedgerError, match="'timestamp without time zone'"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+def test_a_view_that_fails_while_it_is_read_quotes_the_server(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(balances="select as_of, user_id, account_type, asset, amount / (amount - amount) as amount from public.assay_balances")
+    with pytest.raises(LedgerError, match="division by zero"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asset", "kind", "amount", "error", "said"),
+    [
+        ("BTC", "airdrop", "1", LedgerError, "kind 'airdrop' is unknown"),
+        ("DOGE", "deposit", "1", LedgerError, "asset 'DOGE' is unknown"),
+        ("BTC", "deposit", "'NaN'", AmountError, "'NaN' is not a plain decimal number"),
+        ("BTC", "deposit", "'-Infinity'", AmountError, "'-Infinity' is not a plain decimal number"),
+        ("BTC", "deposit", "0.000000001", AmountError, "finer than one base unit"),
+        ("BTC", "deposit", "null", LedgerError, "amount is null"),
+    ],
+)
+def test_a_bad_flow_is_named_before_anything_is_added_up(  # noqa: PLR0917 - fixtures and cases
+    ledger: Ledger, views: Views, tmp_path: Path, asset: str, kind: str, amount: str, error: type[Exception], said: str
+) -> None:
+    settings = views(
+        flows=f"{FLOW}, '{asset}' as asset, '{kind}' as kind, {amount}::numeric as amount union all select * from public.assay_flows"
+    )
+    with pytest.raises(error, match=said) as caught:
+        extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
+    assert f"assay_flows, flow F1, user U1, spot, {asset}" in str(caught.value)
+
+
+def test_a_flow_of_an_account_type_out_of_scope_is_refused(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(flows=f"{FLOW.replace('spot', 'escrow')}, 'BTC' as asset, 'fee' as kind, 1::numeric as amount")
+    with pytest.raises(LedgerError, match="account type 'escrow' is unknown"):
+        extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
+
+
+def test_a_flow_that_is_there_twice_is_refused(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    row = f"{FLOW}, 'BTC' as asset, 'fee' as kind, -1::numeric as amount"
+    with pytest.raises(LedgerError, match="flow F1, user U1, spot, BTC: the flow is there 2 times"):
+        extract(views(flows=f"{row} union all {row}"), SECOND, FIRST, ledger.uri, tmp_path)
+
+
+def test_a_trade_may_have_legs_of_two_assets_under_one_flow_id(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    legs = [
+        f"{FLOW}, '{asset}' as asset, 'trade' as kind, {amount}::numeric as amount" for asset, amount in (("BTC", "-1"), ("USDT", "24000"))
+    ]
+    raw = extract(views(flows=" union all ".join(legs)), SECOND, FIRST, ledger.uri, tmp_path)
+    assert [row["amount"] for row in pq.read_table(raw.flows).to_pylist()] == ["-1", "24000"]
+
+
+def test_a_row_that_a_join_doubles_is_found(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(
+        balances="select b.* from public.assay_balances b join (values ('U10000019'), ('U10000019')) twice (user_id) using (user_id)"
+    )
+    raw = extract(settings, SECOND, None, ledger.uri, tmp_path / "raw")
+    with pytest.raises(LedgerError, match=r"user U10000019, .*: the row is there 2 times"):
+        canonicalise(settings, raw, SECRET, tmp_path / "snapshot")
+
+
+def test_a_missing_user_is_found_by_the_control_totals(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    settings = views(balances="select * from public.assay_balances where (user_id, account_type) <> ('U10000019', 'spot')")
+    raw = extract(settings, SECOND, None, ledger.uri, tmp_path / "raw")
+    with pytest.raises(LedgerError, match=r"assay_control_totals, spot, BTC: .*: 1 missing"):
+        canonicalise(settings, raw, SECRET, tmp_path / "snapshot")
+
+
+def test_a_moment_that_the_ledger_has_not_closed_is_refused(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    as_of = SECOND.replace(day=18)
+    raw = extract(settings, as_of, None, ledger.uri, tmp_path / "raw")
+    with pytest.raises(LedgerError, match="there is no balance for as_of 2023-02-18T16:00:00Z"):
+        canonicalise(settings, raw, SECRET, tmp_path / "snapshot")
+
+
+def test_a_previous_moment_that_is_not_before_is_refused(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not before it"):
+        extract(settings, SECOND, SECOND, ledger.uri, tmp_path)
+
+
+def test_an_unknown_kind_of_ledger_is_refused(settings: Settings, tmp_path: Path) -> None:
+    settings = dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, kind="abacus"))
+    with pytest.raises(ConfigError, match="'abacus' is unknown"):
+        extract(settings, SECOND, None, "postgresql://", tmp_path)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from assay.config import Settings
+from assay.errors import ConfigError
+
+Change = Callable[[str, str, str], None]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_complete_configuration_loads_with_paths_relative_to_its_file(config_file: Path) -> None:
+    settings = Settings.load(config_file)
+    assert settings.lake == config_file.parent / "lake"
+    assert settings.assets["ETH"].decimals == 18
+    assert [source.name for source in settings.chain("ethereum").sources] == ["ethereum_a", "ethereum_b"]
+    assert settings.chain("ethereum").tokens["USDT"].decimals == 6
+    assert settings.ledger.account_types == ("spot", "funding", "earn", "margin", "loan")
+
+
+def test_the_shipped_configuration_loads() -> None:
+    settings = Settings.load(ROOT / "assay.toml")
+    assert settings.sign_off.required
+    assert set(settings.chains) == {"bitcoin", "ethereum", "arbitrum"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("assay.toml", 'series = "test"', "", "'series' is missing"),
+        ("assay.toml", 'series = "test"', "series = 5", "series = 5 is not of type str"),
+        ("assay.toml", 'series = "test"', 'series = "test"\nseria = 1', "unknown key 'seria'"),
+        ("assay.toml", 'series = "test"', "series =", "not TOML"),
+        ("assay.toml", 'account_types = ["spot"', 'account_types = [5, "spot"', "not a list of texts"),
+        ("assay.toml", "required = false", "required = true", "two groups"),
+        ("assay.toml", "required = false", 'required = true\napprovers = [["ann"], ["ann", "bob"]]', "common member"),
+        ("assay.toml", "[prices]\n", '[prices]\ncurrency = "EUR"\n', "only USD"),
+        ("registry/assets.toml", "decimals = 8", 'decimals = "8"', "not of type int"),
+        ("registry/assets.toml", "decimals = 18", "decimals = true", "not of type int"),
+        ("registry/chains.toml", 'asset = "ETH"', 'asset = "EHT"', "unknown asset 'EHT'"),
+        ("registry/chains.toml", "decimals = 6\nsource", "decimals = 18\nsource", "more than the asset's 6"),
+        ("registry/chains.toml", 'name = "ethereum_b"', 'name = "ethereum_a"', "used twice"),
+        ("registry/chains.toml", "chain_id = 1", "chainid = 1", "unknown key 'chainid'"),
+        ("registry/chains.toml", 'name = "bitcoin_a"', 'nome = "bitcoin_a"', "unknown key 'nome'"),
+    ],
+)
+def test_a_broken_configuration_is_refused_with_the_file_and_the_key(
+    config_file: Path, change: Change, file: str, old: str, new: str, says: str
+) -> None:
+    change(file, old, new)
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(config_file)
+    assert says in str(caught.value)
+    assert Path(file).name in str(caught.value)
+
+
+def test_a_chain_without_sources_is_refused(config_file: Path) -> None:
+    path = config_file.parent / "registry" / "chains.toml"
+    path.write_text(path.read_text().partition("[[ethereum.sources]]")[0])
+    with pytest.raises(ConfigError, match="ethereum names no source"):
+        Settings.load(config_file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: it cannot be read"):
+        Settings.load(tmp_path / "nowhere.toml")
+
+
+def test_the_digest_changes_with_any_of_the_files(config_file: Path, change: Change) -> None:
+    before = Settings.load(config_file).digest
+    change("registry/assets.toml", "Tether USD", "Tether")
+    assert Settings.load(config_file).digest != before
+
+
+def test_an_unknown_source_or_chain_is_named(config_file: Path) -> None:
+    settings = Settings.load(config_file)
+    with pytest.raises(ConfigError, match="'dogecoin' is unknown"):
+        settings.chain("dogecoin")
+    with pytest.raises(ConfigError, match="no source 'x'"):
+        settings.chain("bitcoin").source("x")

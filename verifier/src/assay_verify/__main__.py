@@ -1,0 +1,7 @@
+"""`python -m assay_verify`."""
+
+import sys
+
+from assay_verify.cli import main
+
+sys.exit(main())

@@ -1,0 +1,189 @@
+"""The published tables, as this program knows them: columns, types, keys; and rows as plain integers and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from assay_verify import rows
+from assay_verify.findings import MalformedError
+
+AMOUNT, RATIO, USD = "decimal(38,0)", "decimal(38,8)", "decimal(38,2)"
+TEXT, NUMBER, TIME, FLAG = "string", "integer", "timestamp", "boolean"
+
+Row = dict[str, Any]
+"""Decimals as unscaled integers (a ratio in 10^-8, USD in cents), times as UTC datetimes."""
+
+# `?` after a type: the cell may be empty.
+TABLES: dict[str, dict[str, str]] = {
+    "coverage": {"as_of": TIME, "item": TEXT, "area": TEXT, "severity": TEXT, "count": NUMBER + "?", "description": TEXT},
+    "deposit_deltas": {
+        "as_of": TIME,
+        "previous_as_of": TIME + "?",
+        "asset": TEXT,
+        "decimals": NUMBER,
+        "previous_balance": AMOUNT + "?",
+        "current_balance": AMOUNT,
+        "change": AMOUNT + "?",
+        "change_percent": RATIO + "?",
+        "previous_price": RATIO + "?",
+        "current_price": RATIO,
+        "previous_value_usd": USD + "?",
+        "current_value_usd": USD,
+        "change_usd": USD + "?",
+        "quantity_effect_usd": USD + "?",
+        "price_effect_usd": USD + "?",
+    },
+    "prices": {"as_of": TIME, "asset": TEXT, "currency": TEXT, "price": RATIO, "source": TEXT, "time": TIME, "sources_agreed": NUMBER},
+    "reconciliation": {
+        "as_of": TIME,
+        "previous_as_of": TIME + "?",
+        "asset": TEXT,
+        "decimals": NUMBER,
+        **dict.fromkeys(("opening", "deposits", "withdrawals", "trades", "fees", "interest", "adjustments", "expected"), AMOUNT + "?"),
+        "closing": AMOUNT,
+        "unexplained": AMOUNT + "?",
+    },
+    "reserve_deltas": {
+        "as_of": TIME,
+        "previous_as_of": TIME + "?",
+        "asset": TEXT,
+        "chain": TEXT,
+        "decimals": NUMBER,
+        "previous_amount": AMOUNT + "?",
+        "current_amount": AMOUNT + "?",
+        "change": AMOUNT + "?",
+        "change_percent": RATIO + "?",
+    },
+    "reserve_ratios": {
+        "as_of": TIME,
+        "asset": TEXT,
+        "decimals": NUMBER,
+        **dict.fromkeys(
+            ("reserves", "reserves_encumbered", "liabilities_gross", "liabilities_net", "liabilities_netted_by_user", "surplus"), AMOUNT
+        ),
+        **dict.fromkeys(("ratio_gross", "ratio_net", "ratio_netted_by_user", "ratio_unencumbered"), RATIO + "?"),
+        "fully_backed": FLAG,
+        "status": TEXT,
+        "previous_as_of": TIME + "?",
+        "previous_ratio_gross": RATIO + "?",
+    },
+    "snapshot_blocks": {
+        "as_of": TIME,
+        "chain": TEXT,
+        "height": NUMBER,
+        "hash": TEXT,
+        "time": TIME,
+        "finality": TEXT,
+        "distance_seconds": NUMBER,
+        "sources_asked": NUMBER,
+        "sources_agreed": NUMBER,
+    },
+    "wallet_balances": {
+        "as_of": TIME,
+        "chain": TEXT,
+        "address": TEXT,
+        "asset": TEXT,
+        "decimals": NUMBER,
+        "amount": AMOUNT,
+        "block_height": NUMBER,
+        "block_hash": TEXT,
+        "block_time": TIME,
+        "sources_asked": NUMBER,
+        "sources_agreed": NUMBER,
+        "custody": TEXT,
+        "encumbrance": TEXT,
+        "ownership_status": TEXT,
+        "evidence": TEXT,
+    },
+}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "coverage": ("item",),
+    "deposit_deltas": ("asset",),
+    "prices": ("asset", "currency"),
+    "reconciliation": ("asset",),
+    "reserve_deltas": ("asset", "chain"),
+    "reserve_ratios": ("asset",),
+    "snapshot_blocks": ("chain",),
+    "wallet_balances": ("chain", "address", "asset"),
+}
+
+
+def check_columns(path: Path, name: str) -> None:
+    """Make sure that a file has the columns of the table.
+
+    Raises:
+        MalformedError: It has others, or in another order, or of another type.
+    """
+    found = rows.columns(path)
+    expected = [(column, kind.rstrip("?")) for column, kind in TABLES[name].items()]
+    if found != expected:
+        odd = next(
+            (pair for pair in found if pair not in expected),
+            next((pair for pair in expected if pair not in found), ("the order", "of the columns")),
+        )
+        raise MalformedError(f"{name} does not have the columns this verifier knows (see {odd[0]}: {odd[1]}); a newer verifier may")
+
+
+def read(path: Path, name: str) -> Iterator[Row]:
+    """Yield the rows of a table in file order, as plain integers and texts.
+
+    Raises:
+        MalformedError: Wrong columns, an empty cell where none may be, or rows that are not in the order of their unique key.
+    """
+    check_columns(path, name)
+    required = [column for column, kind in TABLES[name].items() if not kind.endswith("?")]
+    before: tuple[Any, ...] | None = None
+    for batch in rows.batches(path):
+        for row in rows.plain(batch, name):
+            for column in required:
+                if row[column] is None:
+                    raise MalformedError(f"{name}: {column} is empty at {_key_text(row, name)}")
+            key = tuple(row[column] for column in KEYS[name])
+            if before is not None and key <= before:
+                raise MalformedError(f"{name}: {_key_text(row, name)} is there twice or out of order")
+            before = key
+            yield {column: _plain(value) for column, value in row.items()}
+
+
+def time_text(moment: datetime) -> str:
+    """Write a moment as manifest and log do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str, *, subject: str) -> datetime:
+    """Read a moment as manifest and log write it.
+
+    Raises:
+        MalformedError: It is written in any other way.
+    """
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise MalformedError(f"{subject}: {text!r} is not a UTC time") from error
+    if time_text(moment) != text:
+        raise MalformedError(f"{subject}: {text!r} is not a UTC time")
+    return moment
+
+
+def seconds_between(earlier: datetime, later: datetime) -> int:
+    """Return whole seconds from one moment to another, rounded down."""
+    return (later - earlier) // timedelta(seconds=1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        sign, digits, _ = value.as_tuple()  # the exponent is the column's scale
+        unscaled = int("".join(map(str, digits)))
+        return -unscaled if sign else unscaled
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return value
+
+
+def _key_text(row: Row, name: str) -> str:
+    return " ".join(str(row[column]) for column in KEYS[name])
