@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import CronPartitionTimetable, dag, task
+
 from assay.schedule import DEFAULT_ARGS, LIABILITIES, PARTITION_KEY_FORMAT, SNAPSHOT_PARAMS, announce, current_run, settings
 
 SETTINGS = settings()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
+
 from assay.schedule import DEFAULT_ARGS, LIABILITIES, PUBLICATION, RESERVES, current_run, events_of, settings, sign_off_tasks
 
 SETTINGS = settings()

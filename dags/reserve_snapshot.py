@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import CronPartitionTimetable, dag, task, task_group
+
 from assay.config import Chain
 from assay.schedule import DEFAULT_ARGS, PARTITION_KEY_FORMAT, RESERVES, SNAPSHOT_PARAMS, announce, current_run, settings
 

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from assay.lake import format_as_of
 from rich.console import Console
+
+from assay.lake import format_as_of
 
 if TYPE_CHECKING:
     from sandbox.airflow import Airflow
@@ -51,7 +52,6 @@ def _attest(console: Console) -> int:
     from assay.config import Settings
     from assay.errors import AssayError
     from assay.terminal import newest, show
-
     from sandbox.processes import StartError
     from sandbox.scenario import FIRST, SECOND
 
@@ -84,7 +84,6 @@ def _airflow(console: Console, port: int) -> int:
 def _running(console: Console, *, port: int | None) -> Iterator[Airflow]:
     """Start the sandbox and Airflow's database side by side, then Airflow itself, which reads the sandbox's configuration."""
     from assay.attest import DAGS
-
     from sandbox.airflow import Airflow, migrate
     from sandbox.deployment import Deployment
 

@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Self
 
 from assay.airflow_api import AirflowApi
-
 from sandbox.processes import HOST, Process, StartError, free_port
 
 _COMPONENTS = ("api-server", "scheduler", "dag-processor")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from assay.config import Settings
 from assay.errors import ConfigError
 

@@ -4,10 +4,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from assay.errors import AmountError
-from assay.money import check_amount, floor_ratio, format_amount, parse_amount, percent_change
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.errors import AmountError
+from assay.money import check_amount, floor_ratio, format_amount, parse_amount, percent_change
 
 amounts = st.integers(min_value=-(10**38) + 1, max_value=10**38 - 1)
 

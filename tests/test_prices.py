@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from assay.config import Settings
-from assay.errors import PriceError
-from assay.prices import DECIMALS, Price, _compare, load
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.config import Settings
+from assay.errors import PriceError
+from assay.prices import DECIMALS, Price, _compare, load
 from sandbox.prices import write_prices
 from sandbox.scenario import FIRST, SECOND
 

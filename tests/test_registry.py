@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from assay import reserves
 from assay.config import Settings
 from assay.errors import RegistryError

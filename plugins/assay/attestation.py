@@ -48,8 +48,13 @@ def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect
 
 def canonicalise_ledger(settings: Settings, as_of: datetime, raw: Path, folder: Path, *, secret_of: Callable[[str], bytes]) -> Path:
     """Turn the extract into exact, pseudonymous rows that add up to the control totals; returns the folder."""
-    secret = secret_of(settings.ledger.pseudonym_connection)
     extract = RawSnapshot(folder=raw)
+    read = json.loads(extract.origin.read_text())["as_of"]
+    if read != format_as_of(as_of):
+        raise ComputationError(
+            f"the extract is of {read}", subject=f"{raw} for {format_as_of(as_of)}", next_step="run extract_ledger again"
+        )
+    secret = secret_of(settings.ledger.pseudonym_connection)
     snapshot.canonicalise(settings, extract, secret, folder)
     shutil.copyfile(extract.origin, folder / extract.origin.name)
     return folder
@@ -95,7 +100,9 @@ def gather_inputs(settings: Settings, as_of: datetime, reserves: Mapping[str, st
     """
     for name, event in (("reserves", reserves), ("liabilities", liabilities)):
         if event["as_of"] != format_as_of(as_of):
-            raise ComputationError(f"the snapshot is of {event['as_of']}", subject=f"{name} for {format_as_of(as_of)}", next_step="run the snapshot again")
+            raise ComputationError(
+                f"the snapshot is of {event['as_of']}", subject=f"{name} for {format_as_of(as_of)}", next_step="run the snapshot again"
+            )
     log = _log(settings)
     log.check_order(as_of)
     reason = reserves.get("correction") or liabilities.get("correction")
@@ -270,14 +277,24 @@ def _write_coverage_items(settings: Settings, rows: Sequence[Mapping[str, Any]],
     """Write what is not covered and no table shows: the configuration's statements, the warnings, and the parts that this version lacks."""
     stated = [
         *((f"note:{number}", "reserves", "info", note) for number, note in enumerate(settings.notes, 1)),
-        *((f"excluded:{number}", "liabilities", "warning", f"Not in the liabilities: {text}") for number, text in enumerate(settings.ledger.excluded, 1)),
+        *(
+            (f"excluded:{number}", "liabilities", "warning", f"Not in the liabilities: {text}")
+            for number, text in enumerate(settings.ledger.excluded, 1)
+        ),
         ("account_types", "liabilities", "info", f"Account types in the liabilities: {', '.join(settings.ledger.account_types)}."),
-        ("liability_commitment", "commitment", "warning", "Users cannot check that their balance is in the total: there is no commitment to the liabilities."),
+        (
+            "liability_commitment",
+            "commitment",
+            "warning",
+            "Users cannot check that their balance is in the total: there is no commitment to the liabilities.",
+        ),
         ("signature", "signature", "warning", "The manifest is not signed; the log binds publications to each other and to no key."),
     ]
     if not settings.sign_off.required:
         stated.append(("sign_off", "sign_off", "warning", "Published without the approval of two people: the configuration turns it off."))
-    items = [{"item": item, "area": area, "severity": severity, "count": None, "description": text} for item, area, severity, text in stated]
+    items = [
+        {"item": item, "area": area, "severity": severity, "count": None, "description": text} for item, area, severity, text in stated
+    ]
     with replacing_file(path) as temporary:
         pq.write_table(pa.Table.from_pylist([*items, *rows], schema=COVERAGE_SCHEMA), temporary, compression="zstd")
     return path

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from assay.errors import ConfigError
+from assay.toml_table import TomlTable
 
-T = TypeVar("T")
+APPROVALS = 2
+"""People who sign off, from groups without a common member."""
 
 CONFIG_VARIABLE = "ASSAY_CONFIG"
 """Environment variable that names the configuration file; `assay.toml` in AIRFLOW_HOME when unset."""
@@ -239,10 +240,10 @@ class Settings:
             ConfigError: A file is missing or malformed, a key is unknown, or two entries contradict each other.
         """
         path = (path or default_path()).resolve()
-        raw, digest = _Reader.read(path)
+        raw, digest = TomlTable.read(path)
         registry = (path.parent / raw.text("registry")).resolve()
-        assets_raw, assets_digest = _Reader.read(registry / "assets.toml")
-        chains_raw, chains_digest = _Reader.read(registry / "chains.toml")
+        assets_raw, assets_digest = TomlTable.read(registry / "assets.toml")
+        chains_raw, chains_digest = TomlTable.read(registry / "chains.toml")
         assets = {symbol: assets_raw.table(symbol).build(Asset, symbol=symbol) for symbol in assets_raw.values}
         settings = cls(
             path=path,
@@ -272,131 +273,59 @@ def default_path() -> Path:
     return Path(named) if named else Path(os.environ.get("AIRFLOW_HOME", ".")) / "assay.toml"
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """A TOML table that names itself in errors."""
-
-    subject: str
-    values: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> tuple[_Reader, str]:
-
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"it cannot be read ({error.strerror})", subject=str(path), next_step="create it, or point ASSAY_CONFIG at the right one"
-            ) from error
-        try:
-            return cls(str(path), tomllib.loads(content.decode())), hashlib.sha256(content).hexdigest()
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"it is not TOML: {error}", subject=str(path), next_step="correct it") from error
-
-    def fail(self, problem: str) -> ConfigError:
-        return ConfigError(problem, subject=self.subject, next_step="correct the file")
-
-    def _typed(self, key: str, kind: type, default: Any) -> Any:
-        value = self.values.get(key, default)
-        if value is None:
-            raise self.fail(f"the key {key!r} is missing")
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.fail(f"{key} = {value!r} is not of type {kind.__name__}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._typed(key, str, default))
-
-    def integer(self, key: str, default: int | None = None) -> int:
-        return int(self._typed(key, int, default))
-
-    def table(self, key: str) -> _Reader:
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise self.fail(f"{key} is not a table")
-        return _Reader(f"{self.subject} [{key}]", value)
-
-    def tables(self, key: str) -> list[_Reader]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.fail(f"{key} is not a list of tables")
-        return [_Reader(f"{self.subject} [[{key}]] {number}", item) for number, item in enumerate(value, 1)]
-
-    def refuse_unknown(self, known: set[str]) -> None:
-        if unknown := sorted(set(self.values) - known):
-            raise self.fail(f"unknown key {unknown[0]!r}")
-
-    def build(self, kind: type[T], **given: Any) -> T:
-        """Construct a dataclass from the table; the names and types of its fields are the schema."""
-        self.refuse_unknown({item.name for item in fields(kind)} - set(given))  # type: ignore[arg-type]
-        values = dict(self.values)
-        checks: dict[str, type] = {"str": str, "int": int, "bool": bool}
-        for item in fields(kind):  # type: ignore[arg-type]
-            if item.name in values and (expected := checks.get(str(item.type))):
-                self._typed(item.name, expected, None)
-            elif item.name in values and str(item.type).startswith("tuple[str"):
-                if not isinstance(values[item.name], list) or not all(isinstance(text, str) for text in values[item.name]):
-                    raise self.fail(f"{item.name} is not a list of texts")
-                values[item.name] = tuple(values[item.name])
-        try:
-            return kind(**values, **given)
-        except TypeError as error:
-            raise self.fail(str(error).partition("() ")[2] or str(error)) from error
-
-
-def _chain(raw: _Reader, name: str) -> Chain:
+def _chain(raw: TomlTable, name: str) -> Chain:
     tokens = {symbol: raw.table("tokens").table(symbol).build(Token, asset=symbol) for symbol in raw.table("tokens").values}
     sources = tuple(item.build(Source) for item in raw.tables("sources"))
-    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key not in {"tokens", "sources"}})
+    rest = TomlTable(raw.subject, {key: value for key, value in raw.values.items() if key not in {"tokens", "sources"}})
     return rest.build(Chain, name=name, tokens=MappingProxyType(tokens), sources=sources)
 
 
-def _prices(raw: _Reader) -> PriceSettings:
+def _prices(raw: TomlTable) -> PriceSettings:
     folder = Path(raw.subject.partition(" [")[0]).parent
     sources = tuple(PriceSource(name=item.text("name"), path=(folder / item.text("path")).resolve()) for item in raw.tables("sources"))
-    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key != "sources"})
+    rest = TomlTable(raw.subject, {key: value for key, value in raw.values.items() if key != "sources"})
     return rest.build(PriceSettings, sources=sources)
 
 
-def _sign_off(raw: _Reader) -> SignOffSettings:
+def _sign_off(raw: TomlTable) -> SignOffSettings:
     approvers = tuple(tuple(group) for group in raw.values.get("approvers", ()))
-    rest = _Reader(raw.subject, {key: value for key, value in raw.values.items() if key != "approvers"})
+    rest = TomlTable(raw.subject, {key: value for key, value in raw.values.items() if key != "approvers"})
     return rest.build(SignOffSettings, approvers=approvers)
 
 
 def _combine(*digests: str) -> str:
-
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _check(settings: Settings) -> None:
-    """Hold entries against each other; what one file cannot know alone."""
-
-    def fail(problem: str, *, subject: str = str(settings.path)) -> ConfigError:
-        return ConfigError(problem, subject=subject, next_step="correct the file")
-
-    chains_file = str(settings.registry / "chains.toml")
+    """Hold entries against each other; what one table cannot know alone."""
     names = [source.name for chain in settings.chains.values() for source in chain.sources]
-    for name in names:
-        if names.count(name) > 1:
-            raise fail(f"the source name {name!r} is used twice", subject=chains_file)
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise _fail(f"the source name {repeated[0]!r} is used twice", settings.registry / "chains.toml")
     for chain in settings.chains.values():
-        if not chain.sources:
-            raise fail(f"chain {chain.name} names no source", subject=chains_file)
-        decimals = {chain.asset: None} | {token.asset: token.decimals for token in chain.tokens.values()}
-        for symbol, token_decimals in decimals.items():
-            if symbol not in settings.assets:
-                raise fail(f"chain {chain.name} names the unknown asset {symbol!r}", subject=chains_file)
-            if token_decimals is not None and token_decimals > settings.assets[symbol].decimals:
-                raise fail(
-                    f"{symbol} has {token_decimals} decimals on {chain.name}, more than the asset's {settings.assets[symbol].decimals}",
-                    subject=chains_file,
-                )
+        _check_chain(settings, chain)
     if settings.sign_off.required:
         groups = settings.sign_off.approvers
-        if len(groups) != 2 or not all(groups) or set(groups[0]) & set(groups[1]):
-            raise fail("sign_off.approvers must be two groups of user names without a common member")
+        if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
+            raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
     if settings.prices.currency != "USD":
-        raise fail(f"prices.currency is {settings.prices.currency!r} and only USD is known")
+        raise _fail(f"prices.currency is {settings.prices.currency!r} and only USD is known", settings.path)
     if not settings.prices.sources:
-        raise fail("prices.sources is empty")
+        raise _fail("prices.sources is empty", settings.path)
+
+
+def _check_chain(settings: Settings, chain: Chain) -> None:
+    file = settings.registry / "chains.toml"
+    if not chain.sources:
+        raise _fail(f"chain {chain.name} names no source", file)
+    for symbol in (chain.asset, *chain.tokens):
+        if symbol not in settings.assets:
+            raise _fail(f"chain {chain.name} names the unknown asset {symbol!r}", file)
+    for token in chain.tokens.values():
+        if token.decimals > settings.assets[token.asset].decimals:
+            known = settings.assets[token.asset].decimals
+            raise _fail(f"{token.asset} has {token.decimals} decimals on {chain.name}, more than the asset's {known}", file)
+
+
+def _fail(problem: str, path: Path) -> ConfigError:
+    return ConfigError(problem, subject=str(path), next_step="correct the file")

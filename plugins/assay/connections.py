@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from assay.errors import ConfigError
@@ -54,7 +54,7 @@ def _connection(connection_id: str) -> Connection:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        return Connections.get(connection_id)
+        return cast("Connection", Connections.get(connection_id))
     except AirflowNotFoundException as error:
         raise ConfigError(
             "there is no such Airflow Connection",

@@ -151,9 +151,7 @@ def agree(
 ) -> Path:
     """Compare what the sources read, make sure that the block still stands, and write the chain's balances.
 
-    Args:
-        chunks: What `resolve_block` gave.
-        reads: What `read_chunk` gave for every chunk and source.
+    `chunks` is what `resolve_block` gave, `reads` what `read_chunk` gave for every chunk and source.
 
     Returns:
         The folder with `balances.parquet` and `block.parquet` of the chain.
@@ -173,26 +171,11 @@ def agree(
         return await reader.block_hash(block.height)
 
     agree_on_hash(block, _ask_all(settings, chain, hash_now, folder / "recheck", connect=connect))
-    details = {row["address"]: row for row in pq.read_table(wallets, filters=[("chain", "=", chain.name)]).to_pylist()}
     asked = len(chain.sources)
-    common = {
-        "chain": chain.name,
-        "block_height": block.height,
-        "block_hash": block.hash,
-        "block_time": block.time,
-        "sources_asked": asked,
-        "sources_agreed": asked,
-        "ownership_status": "none",
-    }
-    rows = [
-        common
-        | {"address": item.address, "asset": item.asset, "decimals": settings.assets[item.asset].decimals, "amount": Decimal(item.amount)}
-        | {key: details[item.address][key] for key in ("custody", "encumbrance")}
-        | {"evidence": item.evidence}
-        for item in balances
-    ]
+    details = {row["address"]: row for row in pq.read_table(wallets, filters=[("chain", "=", chain.name)]).to_pylist()}
+    rows = [_published_row(settings, block, item, details[item.address], asked) for item in balances]
     _write_table(pa.Table.from_pylist(rows, schema=BALANCES_SCHEMA), folder / "balances.parquet")
-    row = {key: value for key, value in asdict(block).items()} | {"sources_asked": asked, "sources_agreed": asked}
+    row = asdict(block) | {"sources_asked": asked, "sources_agreed": asked}
     _write_table(pa.Table.from_pylist([row], schema=BLOCKS_SCHEMA), folder / "block.parquet")
     return folder
 
@@ -218,6 +201,26 @@ def collect(settings: Settings, chains: Sequence[Path], wallets: Path, folder: P
     assets = [asdict(asset) | {"asset": asset.symbol} for _, asset in sorted(settings.assets.items())]
     _write_table(pa.Table.from_pylist(assets, schema=ASSETS_SCHEMA), folder / "assets.parquet")
     return folder
+
+
+def _published_row(settings: Settings, block: SnapshotBlock, balance: Balance, wallet: dict[str, Any], asked: int) -> dict[str, Any]:
+    return {
+        "chain": block.chain,
+        "address": balance.address,
+        "asset": balance.asset,
+        "decimals": settings.assets[balance.asset].decimals,
+        "amount": Decimal(balance.amount),
+        "block_height": block.height,
+        "block_hash": block.hash,
+        "block_time": block.time,
+        "sources_asked": asked,
+        # Whatever differs has stopped the run before this row.
+        "sources_agreed": asked,
+        "custody": wallet["custody"],
+        "encumbrance": wallet["encumbrance"],
+        "ownership_status": "none",
+        "evidence": balance.evidence,
+    }
 
 
 async def _with_reader(

@@ -23,7 +23,6 @@ from assay.chains.electrum import Call, ElectrumSession
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance
 from assay.config import Asset, Chain, Source
-
 from sandbox.bitcoin import BitcoinNode
 from sandbox.bitcoin_blocks import BITCOIN, MinedChain, mine
 from sandbox.scenario import SECOND, WalletPlan

@@ -20,12 +20,12 @@ from typing import Any
 
 import aiohttp
 import msgspec
+
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.evm import EvmReader
 from assay.chains.evm_abi import MULTICALL3
 from assay.chains.interface import SnapshotBlock
 from assay.config import Asset, Chain, Source, Token
-
 from sandbox.anvil import Anvil
 from sandbox.evm import EvmNode
 from sandbox.evm_crowd import Funded, fund_crowd

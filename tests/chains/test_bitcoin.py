@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from assay.chains.bitcoin import ElectrumReader, check_address, reader
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from sandbox.bitcoin import BitcoinNode
 from sandbox.bitcoin_blocks import BITCOIN, MinedChain, mine
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
@@ -97,12 +97,6 @@ def test_every_kind_of_wallet_holds_what_was_planned_at_the_attested_moments(nod
     assert amounts(balances) == [getattr(plan, stage)["BTC"] for plan in PLANS]
     assert {plan.kind for plan in PLANS} == {"p2pkh", "p2wpkh", "p2sh_p2wpkh", "p2sh_multisig", "p2wsh_multisig", "p2tr"}
     assert [(balance.address, balance.asset) for balance in balances] == [(address, "BTC") for address in addresses_of(node)]
-
-
-def test_a_moment_after_the_final_blocks_may_be_asked_for_again_later(node: BitcoinNode) -> None:
-    with pytest.raises(SourceBehindError, match="behind as_of") as caught:
-        ask(node.electrum_url, lambda opened: opened.resolve(SECOND + timedelta(days=10)))
-    assert caught.value.RETRYABLE
 
 
 def test_the_block_after_the_snapshot_block_already_holds_other_balances(node: BitcoinNode) -> None:

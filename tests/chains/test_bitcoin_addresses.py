@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from assay.chains.bitcoin_addresses import NETWORKS, parse_address
-from assay.errors import ConfigError, RegistryError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.chains.bitcoin_addresses import NETWORKS, parse_address
+from assay.errors import ConfigError, RegistryError
 from sandbox.bitcoin_keys import AddressPrefixes, address
 
 TEMPLATES = {

@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from assay.chains.coins import ContradictionError, check_inclusion, replay
-from assay.chains.transactions import Transaction, double_sha256
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.chains.coins import ContradictionError, check_inclusion, replay
+from assay.chains.transactions import Transaction, double_sha256
 
 A, B, TREASURY = b"a", b"b", b"t"
 MINED = Transaction("01" * 32, (b"\x00" * 36,), ((100, TREASURY),))

@@ -4,10 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from assay.chains.evidence import EvidenceArchive, canonical_line, read_archive
-from assay.errors import SourceMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.chains.evidence import EvidenceArchive, canonical_line, read_archive
+from assay.errors import SourceMismatchError
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),

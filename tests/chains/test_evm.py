@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay.chains.evm import EvmReader, check_address
 from assay.chains.evm_abi import MULTICALL3
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AmountError, AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
-from hypothesis import given
-from hypothesis import strategies as st
-
 from sandbox.evm import AFTER, BEFORE, EvmNode
 from sandbox.processes import free_port
 from sandbox.scenario import FIRST, SECOND, wallets

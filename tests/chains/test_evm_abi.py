@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from eth_abi.abi import encode
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay.chains.evm_abi import (
     BALANCE_OF,
     GET_ETH_BALANCE,
@@ -14,9 +18,6 @@ from assay.chains.evm_abi import (
     unpack_aggregate3,
     word,
 )
-from eth_abi.abi import encode
-from hypothesis import given
-from hypothesis import strategies as st
 
 ADDRESSES = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
 WORDS = st.integers(0, 2**256 - 1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from assay.chains.evm_abi import AnswerError
-from assay.chains.evm_blocks import Header, header_hash, last_at, parse_header
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.chains.evm_abi import AnswerError
+from assay.chains.evm_blocks import Header, header_hash, last_at, parse_header
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
 GENESIS = {

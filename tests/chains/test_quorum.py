@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances, agree_on_block, agree_on_hash
 from assay.errors import SourceMismatchError

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from assay.chains.transactions import MalformedError, parse_header, parse_transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.chains.transactions import MalformedError, parse_header, parse_transaction
 from sandbox.bitcoin_keys import KINDS, Coin, Output, Transaction, Wallet
 
 GENESIS_HEADER = (

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import psycopg
 import pytest
-from assay.config import Settings
 
+from assay.config import Settings
 from sandbox import accounts
 from sandbox.ledger import Ledger
 from sandbox.ledger import ledger as run_ledger

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+
 from assay.config import Settings
 from assay.errors import AmountError, ConfigError, LedgerError, SourceUnavailableError
 from assay.liabilities.interface import BALANCE_COLUMNS
 from assay.liabilities.postgres_session import PostgresSession, transaction
 from assay.liabilities.snapshot import canonicalise, extract
-
 from sandbox.accounts import LedgerPlan
 from sandbox.ledger import Ledger
 from sandbox.processes import free_port
@@ -27,7 +27,7 @@ FLOW = "select timestamptz '2023-02-01T00:00:00Z' as occurred_at, 'F1' as flow_i
 
 
 @pytest.mark.parametrize(("as_of", "previous", "number"), [(FIRST, None, 0), (SECOND, FIRST, 1)])
-def test_the_sandbox_ledger_adds_up_to_the_published_liabilities(  # noqa: PLR0917 - fixtures and cases
+def test_the_sandbox_ledger_adds_up_to_the_published_liabilities(
     ledger: Ledger, settings: Settings, tmp_path: Path, as_of, previous, number: int
 ) -> None:
     raw = extract(settings, as_of, previous, ledger.uri, tmp_path / "raw")
@@ -217,7 +217,7 @@ def test_a_view_that_fails_while_it_is_read_quotes_the_server(ledger: Ledger, vi
         ("BTC", "deposit", "null", LedgerError, "amount is null"),
     ],
 )
-def test_a_bad_flow_is_named_before_anything_is_added_up(  # noqa: PLR0917 - fixtures and cases
+def test_a_bad_flow_is_named_before_anything_is_added_up(
     ledger: Ledger, views: Views, tmp_path: Path, asset: str, kind: str, amount: str, error: type[Exception], said: str
 ) -> None:
     settings = views(

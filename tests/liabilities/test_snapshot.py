@@ -9,16 +9,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
 from assay.config import Settings
 from assay.errors import AmountError, AssayError, ConfigError, LedgerError
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, TOTAL_COLUMNS, RawSnapshot
 from assay.liabilities.snapshot import LiabilitySnapshot, _register, canonicalise, report_key
 from assay.money import parse_amount
 from assay.warehouse.session import session
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-
 from sandbox.scenario import FIRST, SECOND
 
 SECRET = bytes(range(32))

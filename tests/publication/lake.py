@@ -11,7 +11,6 @@ from assay.config import Settings
 from assay.publication import publish
 from assay.publication.log import Log
 from assay.publication.publish import Published
-
 from tests.publication.sample import FIRST, SECOND, Inputs, make_inputs
 
 NOW = datetime(2023, 3, 1, 12, tzinfo=UTC)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from assay.config import Asset, Chain, LedgerSettings, PriceSettings, PriceSource, Settings, SignOffSettings, Source
 
 FIRST = datetime(2023, 1, 18, 16, tzinfo=UTC)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from assay.publication import derived
-from assay.publication.manifest import TABLES
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.publication import derived
+from assay.publication.manifest import TABLES
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from assay.errors import PublicationError
-from assay.publication.log import FILE_NAME, Log, folder_name
 from hypothesis import given
 from hypothesis import strategies as st
+
+from assay.errors import PublicationError
+from assay.publication.log import FILE_NAME, Log, folder_name
 
 NOW = datetime(2023, 3, 1, tzinfo=UTC)
 MOMENTS = [datetime(2023, month, 17, 16, tzinfo=UTC) for month in range(1, 7)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import rfc8785
+
 from assay.errors import PublicationError
 from assay.lake import sha256_of
 from assay.publication import manifest

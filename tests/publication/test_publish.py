@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.publication import manifest, publish
 from assay.publication.log import FILE_NAME, Log
-
 from tests.publication.lake import NOW, make_lake, settings_for, stage
 from tests.publication.sample import FIRST, PRICES, SECOND, make_inputs
 from tests.publication.sample import settings as sample_settings

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from assay.publication import charts, report
-from assay.publication.charts import Bar
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.publication import charts, report
+from assay.publication.charts import Bar
 from tests.publication import sample
 from tests.publication.sample import FIRST, SECOND, make_inputs
 

@@ -30,12 +30,19 @@ PARAMETERS: dict[str, dict[str, object]] = {
 
 
 def listed(number: int, /, **other: object) -> Row:
-    row = {"chain": "bitcoin", "address": f"bc1q-address-{number:03}", "custody": "cold", "encumbrance": "none", "label": "", "row": number}
+    row: Row = {
+        "chain": "bitcoin",
+        "address": f"bc1q-address-{number:03}",
+        "custody": "cold",
+        "encumbrance": "none",
+        "label": "",
+        "row": number,
+    }
     return row | other
 
 
 def ratio(asset: str, /, **other: object) -> Row:
-    row = {
+    row: Row = {
         "as_of": NOW, "asset": asset, "decimals": 8, "reserves": 1_341_238, "reserves_encumbered": 0, "liabilities_gross": 1_288_504,
         "liabilities_net": 1_288_000, "liabilities_netted_by_user": 1_288_400, "surplus": 52_734, "ratio_gross": "1.04092653",
         "ratio_net": "1.04133385", "ratio_netted_by_user": "1.04101055", "ratio_unencumbered": "1.04092653", "fully_backed": True,
@@ -45,7 +52,7 @@ def ratio(asset: str, /, **other: object) -> Row:
 
 
 def delta(asset: str, /, **other: object) -> Row:
-    row = {
+    row: Row = {
         "as_of": NOW, "previous_as_of": BEFORE, "asset": asset, "decimals": 8, "previous_balance": 117_682, "current_balance": 130_664,
         "change": 12_982, "change_percent": "11.03142367", "previous_price": "20000", "current_price": "24000", "previous_value_usd": "23.54",
         "current_value_usd": "31.36", "change_usd": "7.82", "quantity_effect_usd": "2.60", "price_effect_usd": "5.22",

@@ -13,8 +13,8 @@ from assay.quality.suites import EXPECTATIONS, Suite
 from assay.quality.validation import Dataset, validate, validate_many
 from assay.warehouse.contracts import write_parquet
 from assay.warehouse.session import session
-from tests.quality.datasets import BITCOIN, BREAKING, GOOD, PARAMETERS, SCHEMA, delta, listed, owed, price, ratio, wallet, write
-from tests.warehouse.samples import FIRST, REPOSITORY, SECOND, Rows, write_rows
+from tests.quality.datasets import BITCOIN, BREAKING, GOOD, PARAMETERS, SCHEMA, delta, listed, owed, ratio, write
+from tests.warehouse.samples import FIRST, REPOSITORY, SECOND, Rows, price, wallet, write_rows
 
 DATASETS = sorted(GOOD)
 

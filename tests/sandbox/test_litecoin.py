@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from assay.chains.bitcoin import reader
 from assay.chains.evidence import EvidenceArchive
 from assay.config import Asset, Chain, Source
-
 from sandbox.bitcoin_blocks import LITECOIN, MinedChain, mine
 from sandbox.litecoin import LitecoinNode, find_litecoind
 from sandbox.scenario import FIRST, SECOND, wallets

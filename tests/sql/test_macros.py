@@ -37,10 +37,10 @@ def exact(connection: duckdb.DuckDBPyConnection, expression: str, rows: list[tup
 
 # Planning a statement costs more than a row, so an example is a list of rows.
 @given(
-    st.lists(st.tuples(amounts, amounts).filter(lambda row: row[1] == 0 or row[0] * 10**8 // row[1] <= LARGEST), min_size=1, max_size=40)
+    st.lists(st.tuples(amounts, amounts).filter(lambda row: row[1] == 0 or row[0] * 10**8 // row[1] <= LARGEST), min_size=1, max_size=15)
 )
 @example([(LARGEST, LARGEST), (LARGEST, LARGEST - 1), (LARGEST - 1, LARGEST), (0, 1)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_ratio_is_the_exact_fraction_rounded_down(connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, int]]) -> None:
     found = exact(connection, "floor_ratio(a0::decimal(38, 0), a1::decimal(38, 0))", [*rows])
     for (numerator, denominator), ratio in zip(rows, found, strict=True):
@@ -57,11 +57,11 @@ def test_a_ratio_is_the_exact_fraction_rounded_down(connection: duckdb.DuckDBPyC
     st.lists(
         st.tuples(signed_amounts, amounts).filter(lambda row: row[1] == 0 or abs(row[0]) * 10**10 // row[1] < LARGEST),
         min_size=1,
-        max_size=40,
+        max_size=15,
     )
 )
 @example([(LARGEST, LARGEST), (-1, 2 * 10**10), (1, 2 * 10**10)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_percentage_divides_by_the_previous_balance_and_rounds_half_away_from_zero(
     connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, int]]
 ) -> None:
@@ -84,11 +84,11 @@ def cents(amount: int, decimals: int, price: int) -> Fraction:
     st.lists(
         st.tuples(signed_amounts, st.integers(min_value=0, max_value=24), prices).filter(lambda row: abs(cents(*row)) < LARGEST - 1),
         min_size=1,
-        max_size=40,
+        max_size=15,
     )
 )
 @example([(LARGEST, 24, 1), (-LARGEST, 18, 10**11), (5, 3, 10**8), (-5, 3, 10**8)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_value_is_the_exact_product_rounded_half_away_from_zero_to_cents(
     connection: duckdb.DuckDBPyConnection, rows: list[tuple[int, int, int]]
 ) -> None:

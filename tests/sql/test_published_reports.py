@@ -43,7 +43,7 @@ def published() -> list[dict[str, str]]:
 
 def base_units(thousands_of_units: int, asset: str) -> int:
     """Return the base units of a published figure scaled 1 : 1,000."""
-    return thousands_of_units * 10 ** (DECIMALS[asset] - 3)
+    return thousands_of_units * int(10 ** (DECIMALS[asset] - 3))
 
 
 def split(total: int) -> list[int]:

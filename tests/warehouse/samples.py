@@ -17,7 +17,7 @@ CONTRACTS = REPOSITORY / "data" / "contracts"
 FIRST = datetime(2023, 1, 18, 16, tzinfo=UTC)
 SECOND = datetime(2023, 2, 17, 16, tzinfo=UTC)
 
-Row = Mapping[str, object]
+Row = dict[str, object]
 Rows = Sequence[Row]
 
 _AMOUNT = "DECIMAL(38,0)"
@@ -71,7 +71,7 @@ def user_key(number: int) -> str:
 
 def block(chain: str, as_of: datetime, height: int, **other: object) -> Row:
     """Return a snapshot block ten minutes before a moment."""
-    row = {
+    row: Row = {
         "chain": chain, "height": height, "hash": f"{chain}-{height}", "time": format_as_of(as_of - timedelta(minutes=10)),
         "finality": "finalized", "distance_seconds": 600, "sources_asked": 2, "sources_agreed": 2,
     }  # fmt: skip
@@ -80,7 +80,7 @@ def block(chain: str, as_of: datetime, height: int, **other: object) -> Row:
 
 def wallet(at: Row, number: int, asset: str, amount: int, /, **other: object) -> Row:
     """Return a balance at a snapshot block."""
-    row = {
+    row: Row = {
         "chain": at["chain"], "address": f"{at['chain']}-address-{number:03}", "asset": asset, "decimals": DECIMALS.get(asset, 8),
         "amount": amount, "block_height": at["height"], "block_hash": at["hash"], "block_time": at["time"], "sources_asked": 2,
         "sources_agreed": 2, "custody": "cold", "encumbrance": "none", "ownership_status": "none", "evidence": "e" * 64,
@@ -90,13 +90,13 @@ def wallet(at: Row, number: int, asset: str, amount: int, /, **other: object) ->
 
 def liability(user: int, asset: str, amount: int, /, **other: object) -> Row:
     """Return a user's balance."""
-    row = {"user_key": user_key(user), "account_type": "spot", "asset": asset, "decimals": DECIMALS.get(asset, 8), "amount": amount}
+    row: Row = {"user_key": user_key(user), "account_type": "spot", "asset": asset, "decimals": DECIMALS.get(asset, 8), "amount": amount}
     return row | other
 
 
 def price(asset: str, text: str, as_of: datetime, /, **other: object) -> Row:
     """Return a price in USD per whole unit."""
-    row = {"asset": asset, "currency": "USD", "price": text, "source": "sample", "time": format_as_of(as_of), "sources_agreed": 2}
+    row: Row = {"asset": asset, "currency": "USD", "price": text, "source": "sample", "time": format_as_of(as_of), "sources_agreed": 2}
     return row | other
 
 

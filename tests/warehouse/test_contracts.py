@@ -9,7 +9,7 @@ from assay.warehouse.contracts import Contract, check_file, empty_table, load_co
 from assay.warehouse.session import session
 from tests.warehouse.samples import CONTRACTS, write_rows
 
-PRICE = {
+PRICE: dict[str, object] = {
     "as_of": "2023-02-17T16:00:00Z", "asset": "BTC", "currency": "USD", "price": "24565.1", "source": "sample",
     "time": "2023-02-17T16:00:00Z", "sources_agreed": "1",
 }  # fmt: skip
@@ -17,7 +17,7 @@ CONTRACT = Contract.load(CONTRACTS / "prices.odcs.yaml")
 SCHEMA = {column.name: column.type for column in CONTRACT.columns}
 
 
-def price(**other: str | None) -> dict[str, str | None]:
+def price(**other: object) -> dict[str, object]:
     return PRICE | other
 
 
@@ -60,7 +60,7 @@ def test_the_contract_says_that_percentages_divide_by_the_previous_balance() -> 
     ],
 )
 def test_a_file_that_breaks_its_contract_is_refused_with_column_and_rule(
-    schema: dict[str, str], rows: list[dict[str, str | None]], message: str, tmp_path: Path
+    schema: dict[str, str], rows: list[dict[str, object]], message: str, tmp_path: Path
 ) -> None:
     path = write_rows(tmp_path / "prices.parquet", schema, rows)
     with pytest.raises(ContractError, match=message) as caught:

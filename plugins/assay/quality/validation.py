@@ -12,39 +12,16 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from sqlalchemy import Engine
 
 from assay.errors import QualityCrashError, QualityError
-from assay.lake import format_as_of
 from assay.quality import dialect
+from assay.quality.outcomes import SHOWN_ROWS, Outcome, outcome_of
 from assay.quality.suites import EXPECTATIONS, Suite
 from assay.warehouse.session import THREADS, quote_name, read_parquet
-
-_SHOWN_ROWS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Outcome:
-    """What came of one expectation."""
-
-    name: str
-    rule: str
-    critical: bool
-    success: bool
-    crash: str | None
-    count: int | None
-    rows: tuple[str, ...]
-
-    @property
-    def shown(self) -> str:
-        """How many rows break the rule, and the first of them."""
-        return f"Found {self.count}" + (f": {'; '.join(self.rows)}" if self.rows else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +115,7 @@ def validate_many(
     ]
 
 
-def _finding(dataset: Dataset, outcome: _Outcome) -> Finding:
+def _finding(dataset: Dataset, outcome: Outcome) -> Finding:
     return Finding(
         item=f"quality:{dataset.name}:{outcome.name}",
         area="quality",
@@ -168,7 +145,7 @@ def _context(docs: Path | None) -> Any:
     return context
 
 
-def _run(context: Any, dataset: Dataset, suite: Suite, folder: Path, memory_limit: str) -> list[_Outcome]:
+def _run(context: Any, dataset: Dataset, suite: Suite, folder: Path, memory_limit: str) -> list[Outcome]:
     import great_expectations as gx
     from great_expectations.datasource.fluent.interfaces import TestConnectionError
     from great_expectations.exceptions.exceptions import GreatExpectationsError
@@ -192,12 +169,12 @@ def _run(context: Any, dataset: Dataset, suite: Suite, folder: Path, memory_limi
             gx.ExpectationSuite(name=dataset.name, expectations=list(suite.expectations), meta={"key": list(suite.key)})
         )
         definition = context.validation_definitions.add(gx.ValidationDefinition(name=dataset.name, data=batch, suite=expected))
-        shown = {"result_format": "SUMMARY", "unexpected_index_column_names": list(suite.key), "partial_unexpected_count": _SHOWN_ROWS}
+        shown = {"result_format": "SUMMARY", "unexpected_index_column_names": list(suite.key), "partial_unexpected_count": SHOWN_ROWS}
         result: Any = definition.run(result_format=shown)
         engine = source.get_execution_engine().engine
         # Great Expectations orders results its own way; ours follow the suite.
         found = {item.expectation_config.meta["name"]: item for item in result.results}
-        outcomes = [_outcome(item, found[item["meta"]["name"]], dataset, engine) for item in suite.expectations]
+        outcomes = [outcome_of(item, found[item["meta"]["name"]], quote_name(dataset.name), engine) for item in suite.expectations]
         engine.dispose()
     except (GreatExpectationsError, TestConnectionError, SQLAlchemyError, duckdb.Error, ValueError, TypeError, LookupError) as error:
         raise QualityCrashError(
@@ -208,33 +185,6 @@ def _run(context: Any, dataset: Dataset, suite: Suite, folder: Path, memory_limi
     return outcomes
 
 
-def _outcome(expectation: Mapping[str, Any], result: Any, dataset: Dataset, engine: Engine) -> _Outcome:
-    crash = None if result.success else _exception_message(result.exception_info or {})
-    details = result.result or {}
-    count = details.get("unexpected_count", details.get("observed_value"))
-    rows: list[Any] = details.get("partial_unexpected_index_list") or details.get("partial_unexpected_list") or []
-    if not result.success and crash is None and (query := expectation["kwargs"].get("unexpected_rows_query")):
-        rows = _unexpected_rows(query.format(batch=quote_name(dataset.name)), engine)
-    return _Outcome(
-        name=expectation["meta"]["name"],
-        rule=expectation["meta"]["rule"],
-        critical=expectation["severity"] == "critical",
-        success=bool(result.success),
-        crash=crash,
-        count=int(count) if count is not None else None,
-        rows=tuple(_shown_row(row) for row in rows[:_SHOWN_ROWS]),
-    )
-
-
-def _unexpected_rows(query: str, engine: Engine) -> list[Mapping[str, Any]]:
-    """Return the first rows of a query that Great Expectations has only counted: it would show them by fetching all.
-
-    They are ordered, because a finding is published and two runs must publish the same.
-    """
-    with engine.connect() as connection:
-        return [dict(row) for row in connection.exec_driver_sql(f"select * from ({query}) order by all limit {_SHOWN_ROWS}").mappings()]
-
-
 def _create_views(database: Path, dataset: Dataset) -> None:
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"create view {quote_name(dataset.name)} as select * from {read_parquet(dataset.parquet)}")
@@ -243,7 +193,7 @@ def _create_views(database: Path, dataset: Dataset) -> None:
             connection.execute(f"create table parameters as select {columns}", list(dataset.parameters.values()))
 
 
-def _raise_crashes(dataset: Dataset, outcomes: Sequence[_Outcome]) -> None:
+def _raise_crashes(dataset: Dataset, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.crash is not None:
             raise QualityCrashError(
@@ -253,16 +203,7 @@ def _raise_crashes(dataset: Dataset, outcomes: Sequence[_Outcome]) -> None:
             )
 
 
-def _exception_message(info: Mapping[str, Any]) -> str | None:
-    """Return the first exception's message: the information is one record, or one a metric."""
-    records = [info] if "raised_exception" in info else list(info.values())
-    for record in records:
-        if record.get("raised_exception"):
-            return (str(record.get("exception_message") or "no message").strip().splitlines() or ["no message"])[0]
-    return None
-
-
-def _raise_failures(dataset: Dataset, outcomes: Sequence[_Outcome]) -> None:
+def _raise_failures(dataset: Dataset, outcomes: Sequence[Outcome]) -> None:
     failed = [outcome for outcome in outcomes if outcome.critical and not outcome.success]
     if failed:
         raise QualityError(
@@ -270,15 +211,6 @@ def _raise_failures(dataset: Dataset, outcomes: Sequence[_Outcome]) -> None:
             subject=_subject(dataset),
             next_step="correct the rows at their source and take the snapshot again; nothing was published",
         )
-
-
-def _shown_row(row: Any) -> str:
-    if isinstance(row, Mapping):
-        # Great Expectations hands amounts back as floats; the key names the row without them.
-        return ", ".join(f"{name} {_shown_row(value)}" for name, value in row.items() if not isinstance(value, float))
-    if isinstance(row, datetime):
-        return format_as_of(row)
-    return f"{row:f}" if isinstance(row, Decimal) else str(row)
 
 
 def _subject(dataset: Dataset) -> str:

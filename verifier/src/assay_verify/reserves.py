@@ -44,7 +44,7 @@ def add_up(folder: Path) -> Holdings:
         MalformedError: The table cannot be read.
     """
     holdings = Holdings()
-    for row in tables.read(folder / "tables" / "wallet_balances.parquet", "wallet_balances"):
+    for row in tables.read(folder / "tables" / "wallet_balances.parquet", "wallet_balances", ("amount", "encumbrance", "evidence")):
         _add(holdings, row)
     return holdings
 
@@ -55,7 +55,7 @@ def check_moment(findings: Findings, folder: Path, manifest: Manifest) -> None:
     expected = previous["as_of"] if previous else None
     with findings.check("tables.moment", "Every row of every table is about the attested moment; keys are unique and in order.") as check:
         for name in tables.TABLES:
-            for row in tables.read(folder / "tables" / f"{name}.parquet", name):
+            for row in tables.read(folder / "tables" / f"{name}.parquet", name, ("as_of", "previous_as_of")):
                 check.expect(row["as_of"] == manifest.as_of, f"{name} has a row of {row['as_of']}")
                 if "previous_as_of" in row:
                     found = row["previous_as_of"] and time_text(row["previous_as_of"])
@@ -146,7 +146,7 @@ def check_decimals(findings: Findings, folder: Path, ratios: list[Row]) -> dict[
     with findings.check("tables.decimals", "An asset has the same decimals in every table.") as check:
         for name, columns in tables.TABLES.items():
             if "decimals" in columns:
-                for row in tables.read(folder / "tables" / f"{name}.parquet", name):
+                for row in tables.read(folder / "tables" / f"{name}.parquet", name, ("asset", "decimals")):
                     known = decimals.setdefault(row["asset"], row["decimals"])
                     check.expect(
                         row["decimals"] == known and 0 <= known <= MAX_DECIMALS,

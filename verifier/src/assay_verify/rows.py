@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from assay_verify.findings import MalformedError
 VERSION = "assay-rows-v1"
 _BATCH = 8192
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -48,16 +50,16 @@ def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordB
 
 
 def plain(batch: pa.RecordBatch, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a piece as Python values.
+    """Return the rows of a piece: decimals as unscaled integers, times as UTC datetimes, the rest as it is.
 
     Raises:
         MalformedError: A text is not UTF-8, or a time lies outside the years 1 to 9999.
     """
     try:
-        rows: list[dict[str, Any]] = batch.to_pylist()
+        cells = [_values(column) for column in batch.columns]
     except (ValueError, OverflowError) as error:
         raise MalformedError(f"{name} holds a value that cannot be read ({error})") from error
-    return rows
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
 def canonical_type(kind: pa.DataType) -> str:
@@ -112,20 +114,32 @@ def digest(path: Path) -> tuple[int, str]:
 
 
 def _text(value: str) -> str:
-    return '"' + re.sub(r'["\\\x00-\x1f]', lambda found: _SHORT_ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}"), value) + '"'
+    if not _ESCAPED.search(value):
+        return f'"{value}"'
+    return '"' + _ESCAPED.sub(lambda found: _SHORT_ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}"), value) + '"'
+
+
+def _unscaled(value: Decimal) -> int:
+    # Parquet stores the unscaled integer and the scale; Decimal keeps both, so no arithmetic is needed, which might round.
+    sign, digits, exponent = value.as_tuple()
+    magnitude = int("".join(map(str, digits))) if exponent else abs(int(value))
+    return -magnitude if sign else magnitude
 
 
 def _decimal(value: Decimal) -> str:
-    # Parquet stores the unscaled integer and the scale; Decimal keeps both, so no arithmetic is needed.
-    sign, digits, exponent = value.as_tuple()
-    scale = -int(exponent)
-    text = "".join(map(str, digits)).rjust(scale + 1, "0")
-    point = f"{text[:-scale]}.{text[-scale:]}" if scale else text
-    return f'"{"-" if sign and any(digits) else ""}{point}"'
+    unscaled, scale = _unscaled(value), -int(value.as_tuple().exponent)
+    text = str(abs(unscaled)).rjust(scale + 1, "0")
+    return f'"{"-" if unscaled < 0 else ""}{text[:-scale]}.{text[-scale:]}"' if scale else f'"{unscaled}"'
 
 
+@lru_cache(maxsize=4096)
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+@lru_cache(maxsize=4096)
 def _timestamp(microseconds: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=microseconds)
+    moment = _moment(microseconds)
     return f'"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"'
 
 
@@ -143,6 +157,15 @@ def _cells(column: pa.Array, kind: str) -> list[str]:
     write = _WRITE[kind.partition("(")[0]]
     values = column.to_pylist() if kind != "timestamp" else _microseconds(column)
     return ["null" if value is None else write(value) for value in values]
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        return [None if value is None else _moment(value) for value in _microseconds(column)]
+    if pa.types.is_decimal(column.type):
+        return [None if value is None else _unscaled(value) for value in column.to_pylist()]
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _microseconds(column: pa.Array) -> list[int | None]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -129,25 +128,31 @@ def check_columns(path: Path, name: str) -> None:
         raise MalformedError(f"{name} does not have the columns this verifier knows (see {odd[0]}: {odd[1]}); a newer verifier may")
 
 
-def read(path: Path, name: str) -> Iterator[Row]:
+def read(path: Path, name: str, columns: Collection[str] | None = None) -> Iterator[Row]:
     """Yield the rows of a table in file order, as plain integers and texts.
+
+    Args:
+        path: The file.
+        name: Which table it must be.
+        columns: What is needed beside the key; everything by default.
 
     Raises:
         MalformedError: Wrong columns, an empty cell where none may be, or rows that are not in the order of their unique key.
     """
     check_columns(path, name)
-    required = [column for column, kind in TABLES[name].items() if not kind.endswith("?")]
+    wanted = [column for column in TABLES[name] if columns is None or column in columns or column in KEYS[name]]
+    required = {column for column in wanted if not TABLES[name][column].endswith("?")}
     before: tuple[Any, ...] | None = None
-    for batch in rows.batches(path):
+    for batch in rows.batches(path, wanted):
+        for column in sorted(required):
+            if batch.column(column).null_count:
+                raise MalformedError(f"{name}: {column} is empty in a row where it may not be")
         for row in rows.plain(batch, name):
-            for column in required:
-                if row[column] is None:
-                    raise MalformedError(f"{name}: {column} is empty at {_key_text(row, name)}")
             key = tuple(row[column] for column in KEYS[name])
             if before is not None and key <= before:
-                raise MalformedError(f"{name}: {_key_text(row, name)} is there twice or out of order")
+                raise MalformedError(f"{name}: {' '.join(map(str, key))} is there twice or out of order")
             before = key
-            yield {column: _plain(value) for column, value in row.items()}
+            yield row
 
 
 def time_text(moment: datetime) -> str:
@@ -173,17 +178,3 @@ def parse_time(text: str, *, subject: str) -> datetime:
 def seconds_between(earlier: datetime, later: datetime) -> int:
     """Return whole seconds from one moment to another, rounded down."""
     return (later - earlier) // timedelta(seconds=1)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        sign, digits, _ = value.as_tuple()  # the exponent is the column's scale
-        unscaled = int("".join(map(str, digits)))
-        return -unscaled if sign else unscaled
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    return value
-
-
-def _key_text(row: Row, name: str) -> str:
-    return " ".join(str(row[column]) for column in KEYS[name])
