@@ -9,6 +9,8 @@ SETUP := .venv/ready sandbox/node_modules/.ready
 export AIRFLOW_HOME := $(CURDIR)
 # Dozens of processes import the same large packages; without their compiled form each would compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
+# The last sandbox, unless somebody names a configuration.
+export ASSAY_CONFIG ?= $(CURDIR)/.sandbox/run/assay.toml
 # Airflow's plugin folder and the checkout itself; the same on the command line as inside Airflow.
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 
