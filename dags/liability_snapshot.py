@@ -4,8 +4,8 @@ Takes the users' balances, the ledger's own control totals and the period's flow
 and holds them against each other.
 
 1. `extract_ledger`: one repeatable-read snapshot, exactly as the ledger gives it, into Parquet.
-2. `canonicalise_ledger`: exact base units, keyed hashes instead of user ids, row counts and totals against the control totals.
-3. `validate_liabilities` runs the expectations and announces the asset `liabilities`.
+2. `canonicalise_ledger`: exact base units, keyed hashes instead of user ids, row counts and totals against the control totals; announces
+   the asset `liabilities`.
 
 **Parameter** `as_of`: the attested moment, like `2023-02-17T16:00:00Z`. **When it fails**: the log's last line names the ledger row
 and the rule; nothing is published. See `docs/runbook.md`.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, dag, task
 
@@ -33,26 +34,16 @@ def extract_ledger() -> str:
     return str(attestation.extract_ledger(run.settings, run.as_of, run.folder("raw", "ledger"), connect=url_of))
 
 
-@task(execution_timeout=timedelta(hours=6))
-def canonicalise_ledger(raw: str) -> str:
-    """Turn the extract into exact, pseudonymous rows that add up to the control totals."""
+@task(outlets=[LIABILITIES], execution_timeout=timedelta(hours=6))
+def canonicalise_ledger(raw: str, *, outlet_events: Any = None) -> None:
+    """Turn the extract into exact, pseudonymous rows that add up to the control totals, and announce them."""
     from assay import attestation
     from assay.connections import secret_of
 
     run = current_run()
-    return str(
-        attestation.canonicalise_ledger(run.settings, run.as_of, Path(raw), run.folder("snapshot", "liabilities"), secret_of=secret_of)
-    )
-
-
-@task(outlets=[LIABILITIES], execution_timeout=timedelta(hours=1))
-def validate_liabilities(folder: str, *, outlet_events: dict | None = None) -> None:  # type: ignore[type-arg]
-    """Run the expectations on the liabilities, and announce them."""
-    from assay import attestation
-
-    run = current_run()
-    attestation.validate_liabilities(run.settings, run.as_of, Path(folder), run.folder("quality", "liabilities"))
-    announce(LIABILITIES, outlet_events, run, folder=folder)
+    folder = run.folder("snapshot", "liabilities")
+    attestation.canonicalise_ledger(run.settings, run.as_of, Path(raw), folder, secret_of=secret_of)
+    announce(LIABILITIES, outlet_events, run, folder=str(folder))
 
 
 @dag(
@@ -65,7 +56,7 @@ def validate_liabilities(folder: str, *, outlet_events: dict | None = None) -> N
     doc_md=__doc__,
 )
 def liability_snapshot() -> None:
-    validate_liabilities(canonicalise_ledger(extract_ledger()))
+    canonicalise_ledger(extract_ledger())
 
 
 liability_snapshot()

@@ -4,7 +4,7 @@ Starts by itself when both snapshots of one attested moment are there; it is not
 
 1. `gather_inputs` takes the places of both snapshots from their asset events, and the previous publication from the log.
 2. `load_prices`, then `compute_tables`: every published table in DuckDB, exact, with checks between the tables.
-3. `validate_tables` runs the expectations; warnings go into the coverage table.
+3. `validate` runs the expectations on wallets, balances, liabilities, prices, ratios and deltas; warnings go into the coverage table.
 4. `stage_publication` builds the whole folder aside: tables, evidence, contracts, report, manifest.
 5. Sign-off: two people approve in Airflow, unless the configuration turns it off (which is published).
 6. `publish` puts the folder in place in one step and appends to the log.
@@ -53,13 +53,13 @@ def compute_tables(inputs: dict[str, Any], prices: str) -> str:
     return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), run.folder("marts", "tables")))
 
 
-@task(execution_timeout=timedelta(minutes=30))
-def validate_tables(tables: str) -> str:
-    """Run the expectations on prices, ratios and deltas, and complete the coverage table."""
+@task(execution_timeout=timedelta(hours=1))
+def validate(inputs: dict[str, Any], tables: str) -> str:
+    """Run the expectations on everything that goes in and comes out, and complete the coverage table."""
     from assay import attestation
 
     run = current_run()
-    return str(attestation.validate_tables(run.settings, run.as_of, Path(tables), run.folder("quality", "tables")))
+    return str(attestation.validate(run.settings, run.as_of, inputs, Path(tables), run.folder("quality", "attestation")))
 
 
 @task(execution_timeout=timedelta(hours=2))
@@ -90,7 +90,7 @@ def publish(staged: str, approvals: list[Any]) -> str:
 )
 def reserve_attestation() -> None:
     inputs = gather_inputs()
-    tables = validate_tables(compute_tables(inputs, load_prices()))
+    tables = validate(inputs, compute_tables(inputs, load_prices()))
     staged = stage_publication(inputs, tables)
     approvals = sign_off_tasks(SETTINGS.sign_off, staged)
     publish(staged, approvals)

@@ -6,7 +6,7 @@ stand only where they agree to the unit.
 1. `check_registry`: every address and wallet is checked before a node is asked.
 2. For each chain: `resolve_block` finds the last final block at or before `as_of`; `read_<source>` reads the wallets in chunks, in the
    pool of the source; `agree` compares the sources and makes sure that the block still stands.
-3. `collect_reserves` puts the chains together, `validate_reserves` runs the expectations and announces the asset `reserves`.
+3. `collect_reserves` puts the chains together and announces the asset `reserves`.
 
 **Parameter** `as_of`: the attested moment, like `2023-02-17T16:00:00Z`. **When it fails**: the log's last line names the source, the
 wallet and the next step; nothing is published. Unreachable sources are tried again, wrong answers are not. See `docs/runbook.md`.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, dag, task, task_group
 
@@ -69,23 +70,14 @@ def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -
     return str(reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=url_of))
 
 
-@task(execution_timeout=timedelta(minutes=10))
-def collect_reserves(chains: list[str], wallets: str) -> str:
-    """Put the chains together."""
+@task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
+def collect_reserves(chains: list[str], wallets: str, *, outlet_events: Any = None) -> None:
+    """Put the chains together, and announce the reserves."""
     from assay import reserves
 
     run = current_run()
-    return str(reserves.collect(run.settings, [Path(chain) for chain in chains], Path(wallets), run.folder("snapshot", "reserves")))
-
-
-@task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
-def validate_reserves(folder: str, wallets: str, *, outlet_events: dict | None = None) -> None:  # type: ignore[type-arg]
-    """Run the expectations on registry and balances, and announce the reserves."""
-    from assay import attestation
-
-    run = current_run()
-    attestation.validate_reserves(run.settings, run.as_of, Path(folder), Path(wallets), run.folder("quality", "reserves"))
-    announce(RESERVES, outlet_events, run, folder=folder, raw=str(run.folder("raw", "balances")))
+    folder = reserves.collect(run.settings, [Path(chain) for chain in chains], Path(wallets), run.folder("snapshot", "reserves"))
+    announce(RESERVES, outlet_events, run, folder=str(folder), raw=str(run.folder("raw", "balances")), wallets=wallets)
 
 
 def read_chain(chain: Chain, wallets: str) -> str:
@@ -116,8 +108,7 @@ def read_chain(chain: Chain, wallets: str) -> str:
 )
 def reserve_snapshot() -> None:
     wallets = check_registry()
-    reserves = collect_reserves([read_chain(chain, wallets) for chain in SETTINGS.chains.values()], wallets)
-    validate_reserves(reserves, wallets)
+    collect_reserves([read_chain(chain, wallets) for chain in SETTINGS.chains.values()], wallets)
 
 
 reserve_snapshot()

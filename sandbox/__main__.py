@@ -59,8 +59,8 @@ def _attest(console: Console) -> int:
     try:
         with _running(console, port=None) as airflow:
             settings = Settings.load()
-            for moment in (FIRST, SECOND):
-                attest(airflow.api, settings, format_as_of(moment), console, check=airflow.check, seconds=_RUN_SECONDS)
+            moments = [format_as_of(moment) for moment in (FIRST, SECOND)]
+            attest(airflow.api, settings, moments, console, check=airflow.check, seconds=_RUN_SECONDS)
         publication = newest(settings)
         show(publication, console)
         verified = subprocess.run([str(Path(sys.executable).parent / "assay-verify"), "publication", str(publication)], check=False)
@@ -82,21 +82,29 @@ def _airflow(console: Console, port: int) -> int:
 
 @contextmanager
 def _running(console: Console, *, port: int | None) -> Iterator[Airflow]:
-    """Start the sandbox and Airflow's database side by side, then Airflow itself, which reads the sandbox's configuration."""
+    """Start the sandbox and Airflow side by side; those of its components that read the sandbox's configuration come last."""
     from assay.attest import DAGS
-    from sandbox.airflow import Airflow, migrate
+    from sandbox.airflow import Airflow
     from sandbox.deployment import Deployment
 
     started = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        migrated = pool.submit(migrate, ROOT, STATE)
-        with Deployment(STATE / "run", lake=ROOT / "data", say=console.print) as deployment:
-            migrated.result()
+    state = STATE / "run"
+    with ThreadPoolExecutor() as pool, Airflow(home=ROOT, folder=STATE, port=port) as airflow:
+        serving = pool.submit(_serve, airflow)
+        with Deployment(state, lake=ROOT / "data", say=console.print) as deployment:
+            serving.result()
             console.print(f"the sandbox is up after {time.monotonic() - started:.0f} s: {len(deployment.sources)} nodes and a ledger")
-            with Airflow(home=ROOT, folder=STATE / "run", environment=deployment.environment, port=port) as airflow:
-                airflow.wait_until_ready(DAGS)
-                console.print(f"Airflow is up after {time.monotonic() - started:.0f} s")
-                yield airflow
+            airflow.start("scheduler", "dag-processor", environment=deployment.environment)
+            airflow.wait_until_ready(DAGS)
+            console.print(f"Airflow is up after {time.monotonic() - started:.0f} s")
+            yield airflow
+
+
+def _serve(airflow: Airflow) -> None:
+    from sandbox.airflow import migrate
+
+    migrate(ROOT, STATE)
+    airflow.start("api-server")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -20,31 +21,26 @@ from typing import Self
 from assay.airflow_api import AirflowApi
 from sandbox.processes import HOST, Process, StartError, free_port
 
-_COMPONENTS = ("api-server", "scheduler", "dag-processor")
 _START_SECONDS = 120.0
 
 
 class Airflow:
-    """A running Airflow; a context manager.
+    """An Airflow of its own; a context manager that ends whatever was started.
 
     Args:
         home: AIRFLOW_HOME.
         folder: For logs.
-        environment: Additional variables for all components.
         port: Of the UI and API; a free one by default.
-        triggerer: Start the component that waits for approvals, too.
 
     Attributes:
         api: Client of its API.
     """
 
-    def __init__(
-        self, *, home: Path, folder: Path, environment: Mapping[str, str], port: int | None = None, triggerer: bool = False
-    ) -> None:
+    def __init__(self, *, home: Path, folder: Path, port: int | None = None) -> None:
         self._folder = folder
-        self._components = (*_COMPONENTS, "triggerer") if triggerer else _COMPONENTS
         self._stack = ExitStack()
-        self._processes: list[Process] = []
+        self._processes: dict[str, Process] = {}
+        self._started = datetime.now(UTC)
         port = port or free_port()
         self.api = AirflowApi(f"http://{HOST}:{port}")
         self._environment = os.environ | {
@@ -59,39 +55,47 @@ class Airflow:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "airflow_passwords.json"),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            # Short steps on one machine: a second of sleep between looks would be most of the time.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-            **environment,
         }
 
     def __enter__(self) -> Self:
-        try:
-            for component in self._components:
-                command = [sys.executable, "-m", "airflow", component]
-                process = Process(
-                    f"airflow {component}", command, log=self._folder / f"airflow-{component}.log", environment=self._environment
-                )
-                self._stack.enter_context(process)
-                self._processes.append(process)
-        except BaseException:
-            self._stack.close()
-            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
+    def start(self, *components: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start `api-server`, `scheduler`, `dag-processor` or `triggerer`.
+
+        Args:
+            components: Which.
+            environment: Additional variables; tasks see the scheduler's.
+        """
+        for component in components:
+            command = [sys.executable, "-m", "airflow", component]
+            log = self._folder / f"airflow-{component}.log"
+            process = Process(f"airflow {component}", command, log=log, environment=self._environment | dict(environment or {}))
+            self._processes[component] = self._stack.enter_context(process)
+
     def wait_until_ready(self, dags: Iterable[str]) -> None:
-        """Wait until the API answers and knows the DAGs.
+        """Wait until the API answers and the DAGs were read by this start's own processor.
 
         Raises:
             StartError: A component ended, or the time ran out; also when a DAG file cannot be imported.
         """
-        server, _, processor, *_ = self._processes
-        server.wait_until(self.api.healthy, seconds=_START_SECONDS)
-        processor.wait_until(lambda: set(dags) <= {item["dag_id"] for item in self.api.get("/dags")["dags"]}, seconds=_START_SECONDS)
+        self._processes["api-server"].wait_until(self.api.healthy, seconds=_START_SECONDS)
+        self._processes["dag-processor"].wait_until(lambda: set(dags) <= self._parsed(), seconds=_START_SECONDS)
+
+    def _parsed(self) -> set[str]:
         if errors := self.api.get("/importErrors")["import_errors"]:
             raise StartError("\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors))
+        # What an earlier start left in the database may be of another configuration.
+        return {
+            item["dag_id"] for item in self.api.get("/dags")["dags"] if datetime.fromisoformat(item["last_parsed_time"]) > self._started
+        }
 
     def check(self) -> None:
         """Make sure that all components still run.
@@ -99,7 +103,7 @@ class Airflow:
         Raises:
             StartError: One ended by itself; carries the end of its log.
         """
-        for process in self._processes:
+        for process in self._processes.values():
             if not process.running:
                 raise StartError(f"{process.name} ended by itself:\n{process.tail()}")
 

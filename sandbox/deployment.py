@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -95,9 +95,9 @@ class Deployment:
         with ThreadPoolExecutor() as pool:
             books = pool.submit(self._enter, ledger(self.folder / "ledger", accounts.ledger(with_litecoin)))
             started = {
-                f"{chain}_{copy}": pool.submit(self._enter, self._node(chain, copy, [plan for plan in plans if plan.chain == chain]))
+                f"{chain}_{copy}": pool.submit(self._enter, node)
                 for chain in chains
-                for copy in COPIES
+                for copy, node in zip(COPIES, self._nodes(chain, [plan for plan in plans if plan.chain == chain]), strict=True)
             }
             nodes = {name: future.result() for name, future in started.items()}
             ledger_uri = books.result().uri
@@ -114,14 +114,18 @@ class Deployment:
         self._stack.push(node)
         return entered
 
-    def _node(self, chain: str, copy: str, plans: list[WalletPlan]) -> AbstractContextManager[Any]:
-        folder = self.folder / f"{chain}_{copy}"
+    def _nodes(self, chain: str, plans: list[WalletPlan]) -> Iterator[AbstractContextManager[Any]]:
+        """Give a chain's nodes, not started; what they replay is planned once."""
+        folders = [self.folder / f"{chain}_{copy}" for copy in COPIES]
         if chain in _NETWORKS:
             mined = mine(_NETWORKS[chain], plans, moments=(FIRST, SECOND))
-            return BitcoinNode(folder=folder, mined=mined) if chain == "bitcoin" else litecoin.LitecoinNode(folder=folder, mined=mined)
+            kind = BitcoinNode if chain == "bitcoin" else litecoin.LitecoinNode
+            yield from (kind(folder=folder, mined=mined) for folder in folders)
+            return
         facts = _shipped("chains")[chain]
-        return EvmNode(
-            folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=facts["tokens"]["USDT"]["contract"]
+        token = facts["tokens"]["USDT"]["contract"]
+        yield from (
+            EvmNode(folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=token) for folder in folders
         )
 
     def _write_registry(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
@@ -156,7 +160,7 @@ class Deployment:
             "lake": os.path.relpath(self._lake, self.folder),
             "registry": "registry",
             "schedule": "0 16 17 * *",
-            "chunk_size": 100,
+            "chunk_size": 120,
             "memory_limit": "1GB",
             "notes": ["This publication comes from a sandbox: its chains run on one machine and its users are invented."],
             "ledger": {

@@ -1,9 +1,9 @@
-"""Starting the DAGs for one moment and following them to the publication, with progress at a terminal."""
+"""Starting the DAGs for one moment or several and following them to the publication, with progress at a terminal."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +13,12 @@ from assay.airflow_api import AirflowApi
 from assay.config import Settings
 from assay.errors import AssayError
 
-SNAPSHOTS = ("reserve_snapshot", "liability_snapshot")
+RESERVES = "reserve_snapshot"
+LIABILITIES = "liability_snapshot"
 ATTESTATION = "reserve_attestation"
-DAGS = frozenset({*SNAPSHOTS, ATTESTATION})
+DAGS = frozenset({RESERVES, LIABILITIES, ATTESTATION})
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 2.0
 _DONE = frozenset({"success", "skipped"})
 
 
@@ -28,47 +29,64 @@ class RunError(AssayError):
 def attest(
     api: AirflowApi,
     settings: Settings,
-    as_of: str,
+    moments: Sequence[str],
     console: Console,
     *,
     correction: str | None = None,
     check: Callable[[], None] = lambda: None,
     seconds: float = 86_400.0,
 ) -> None:
-    """Trigger both snapshots of a moment and wait until the attestation that follows has published.
+    """Trigger both snapshots of each moment and wait until the attestations that follow have published.
+
+    The chains of all moments are read at once, as far as Airflow lets runs overlap. A moment's ledger is read after the moment before it was
+    published, because its flows begin there.
 
     Args:
         api: Airflow.
         settings: For the sources' pools.
-        as_of: The attested moment.
+        moments: Attested moments in order.
         console: Receives the progress.
         correction: Why an already published moment is published again.
         check: Called at every look; raises to give up.
-        seconds: After which waiting ends.
+        seconds: After which waiting for one moment ends.
 
     Raises:
         RunError: A task failed, or the time ran out.
     """
     api.set_pools({source.name: source.parallel_tasks for chain in settings.chains.values() for source in chain.sources})
-    before = {run["dag_run_id"] for run in api.runs(ATTESTATION, as_of)}
-    runs = {dag: api.trigger(dag, as_of, correction=correction) for dag in SNAPSHOTS}
+    reading = {as_of: api.trigger(RESERVES, as_of, correction=correction) for as_of in moments}
+    for as_of in moments:
+        before = {run["dag_run_id"] for run in api.runs(ATTESTATION, as_of)}
+        runs = {RESERVES: reading[as_of], LIABILITIES: api.trigger(LIABILITIES, as_of, correction=correction)}
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} tasks"), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            bars = {dag: progress.add_task(f"{as_of} {dag}", total=None) for dag in (RESERVES, LIABILITIES, ATTESTATION)}
+            _follow(api, as_of, runs, before, progress, bars, check=check, seconds=seconds)
+
+
+def _follow(
+    api: AirflowApi,
+    as_of: str,
+    runs: dict[str, str],
+    before: set[str],
+    progress: Progress,
+    bars: dict[str, TaskID],
+    *,
+    check: Callable[[], None],
+    seconds: float,
+) -> None:
     deadline = time.monotonic() + seconds
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} tasks"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bars = {dag: progress.add_task(f"{as_of} {dag}", total=None) for dag in (*SNAPSHOTS, ATTESTATION)}
-        while bars:
-            check()
-            if time.monotonic() > deadline:
-                raise RunError(
-                    f"it did not end within {seconds:.0f} s",
-                    subject=f"{', '.join(bars)} for {as_of}",
-                    next_step="look at its tasks in Airflow",
-                )
-            if ATTESTATION not in runs:
-                new = [run["dag_run_id"] for run in api.runs(ATTESTATION, as_of) if run["dag_run_id"] not in before]
-                runs |= {ATTESTATION: new[0]} if new else {}
-            bars = {dag: bar for dag, bar in bars.items() if dag not in runs or not _finished(api, dag, runs[dag], progress, bar)}
-            time.sleep(_POLL_SECONDS)
+    while bars:
+        check()
+        if time.monotonic() > deadline:
+            raise RunError(
+                f"it did not end within {seconds:.0f} s", subject=f"{', '.join(bars)} for {as_of}", next_step="look at its tasks in Airflow"
+            )
+        if ATTESTATION not in runs:
+            new = [run["dag_run_id"] for run in api.runs(ATTESTATION, as_of) if run["dag_run_id"] not in before]
+            runs |= {ATTESTATION: new[0]} if new else {}
+        bars = {dag: bar for dag, bar in bars.items() if dag not in runs or not _finished(api, dag, runs[dag], progress, bar)}
+        time.sleep(_POLL_SECONDS)
 
 
 def _finished(api: AirflowApi, dag: str, run: str, progress: Progress, bar: TaskID) -> bool:

@@ -36,7 +36,6 @@ COVERAGE_SCHEMA = pa.schema(
     [("item", pa.string()), ("area", pa.string()), ("severity", pa.string()), ("count", pa.int64()), ("description", pa.string())]
 )
 _PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
-_FINDINGS = "findings.json"
 
 
 def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect: Callable[[str], str]) -> Path:
@@ -58,28 +57,6 @@ def canonicalise_ledger(settings: Settings, as_of: datetime, raw: Path, folder: 
     snapshot.canonicalise(settings, extract, secret, folder)
     shutil.copyfile(extract.origin, folder / extract.origin.name)
     return folder
-
-
-def validate_reserves(settings: Settings, as_of: datetime, folder: Path, wallets: Path, work: Path) -> None:
-    """Run the expectations on registry and balances; warnings are left beside the balances for the coverage table.
-
-    Raises:
-        QualityError: A critical expectation failed.
-        QualityCrashError: An expectation could not be evaluated.
-    """
-    findings = _validate(settings, as_of, {"wallet_registry": wallets, "wallet_balances": folder / "wallet_balances.parquet"}, work)
-    _write_findings(findings, folder)
-
-
-def validate_liabilities(settings: Settings, as_of: datetime, folder: Path, work: Path) -> None:
-    """Run the expectations on the liabilities; warnings are left beside them for the coverage table.
-
-    Raises:
-        QualityError: A critical expectation failed.
-        QualityCrashError: An expectation could not be evaluated.
-    """
-    findings = _validate(settings, as_of, {"liabilities": folder / "liabilities.parquet"}, work)
-    _write_findings(findings, folder)
 
 
 def gather_inputs(settings: Settings, as_of: datetime, reserves: Mapping[str, str], liabilities: Mapping[str, str]) -> dict[str, Any]:
@@ -110,6 +87,7 @@ def gather_inputs(settings: Settings, as_of: datetime, reserves: Mapping[str, st
     return {
         "reserves": reserves["folder"],
         "raw": reserves["raw"],
+        "wallets": reserves["wallets"],
         "liabilities": liabilities["folder"],
         "revision": revision,
         "reason": reason or "",
@@ -126,7 +104,7 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
     previous = _previous(settings, as_of, inputs)
     reserves, liabilities = Path(inputs["reserves"]), Path(inputs["liabilities"])
     previous_tables = _previous_tables(settings, previous, folder / "previous")
-    coverage = _write_coverage_items(settings, [*_read_findings(reserves), *_read_findings(liabilities)], folder / "coverage_items.parquet")
+    coverage = _write_coverage_items(settings, folder / "coverage_items.parquet")
     runner.run(
         SQL,
         {
@@ -147,8 +125,10 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
     return folder / "tables"
 
 
-def validate_tables(settings: Settings, as_of: datetime, tables: Path, folder: Path) -> Path:
-    """Run the expectations on prices, ratios and deltas, and complete the coverage table with what they warn of.
+def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tables: Path, folder: Path) -> Path:
+    """Run the expectations on everything that goes in and comes out, and complete the coverage table with what they warn of.
+
+    All suites run in one process, because loading Great Expectations costs more than the checks; their Data Docs are one site.
 
     Returns:
         A folder with all published tables.
@@ -157,8 +137,15 @@ def validate_tables(settings: Settings, as_of: datetime, tables: Path, folder: P
         QualityError: A critical expectation failed.
         QualityCrashError: An expectation could not be evaluated.
     """
-    datasets = {name: tables / f"{name}.parquet" for name in ("prices", "reserve_ratios", "deposit_deltas")}
-    findings = _validate(settings, as_of, datasets, folder)
+    datasets = {
+        "wallet_registry": Path(inputs["wallets"]),
+        "wallet_balances": Path(inputs["reserves"]) / "wallet_balances.parquet",
+        "liabilities": Path(inputs["liabilities"]) / "liabilities.parquet",
+        **{name: tables / f"{name}.parquet" for name in ("prices", "reserve_ratios", "deposit_deltas")},
+    }
+    parameters = {"as_of": as_of, "max_age_seconds": settings.prices.max_age_seconds}
+    given = [Dataset(name=name, parquet=path, parameters=parameters) for name, path in datasets.items()]
+    findings = validate_many(given, work=folder / "spill", docs=folder / "docs", memory_limit=settings.memory_limit)
     complete = folder / "tables"
     if complete.exists():
         shutil.rmtree(complete)
@@ -257,24 +244,8 @@ def _correction(settings: Settings, as_of: datetime, inputs: Mapping[str, Any]) 
     return publishing.correction(settings, as_of=as_of, revision=inputs["revision"], reason=inputs["reason"])
 
 
-def _validate(settings: Settings, as_of: datetime, datasets: Mapping[str, Path], folder: Path) -> list[Finding]:
-    parameters = {"as_of": as_of, "max_age_seconds": settings.prices.max_age_seconds}
-    given = [Dataset(name=name, parquet=path, parameters=parameters) for name, path in datasets.items()]
-    return validate_many(given, work=folder / "spill", docs=folder / "docs", memory_limit=settings.memory_limit)
-
-
-def _write_findings(findings: Sequence[Finding], folder: Path) -> None:
-    with replacing_file(folder / _FINDINGS) as temporary:
-        temporary.write_text(json.dumps([asdict(finding) for finding in findings], sort_keys=True))
-
-
-def _read_findings(folder: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((folder / _FINDINGS).read_text())
-    return rows
-
-
-def _write_coverage_items(settings: Settings, rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Write what is not covered and no table shows: the configuration's statements, the warnings, and the parts that this version lacks."""
+def _write_coverage_items(settings: Settings, path: Path) -> Path:
+    """Write what is not covered and no table shows: the configuration's statements, and the parts that this version lacks."""
     stated = [
         *((f"note:{number}", "reserves", "info", note) for number, note in enumerate(settings.notes, 1)),
         *(
@@ -296,7 +267,7 @@ def _write_coverage_items(settings: Settings, rows: Sequence[Mapping[str, Any]],
         {"item": item, "area": area, "severity": severity, "count": None, "description": text} for item, area, severity, text in stated
     ]
     with replacing_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([*items, *rows], schema=COVERAGE_SCHEMA), temporary, compression="zstd")
+        pq.write_table(pa.Table.from_pylist(items, schema=COVERAGE_SCHEMA), temporary, compression="zstd")
     return path
 
 

@@ -74,7 +74,7 @@ def _attest(given: argparse.Namespace, console: Console) -> int:
 
     as_of = format_as_of(parse_as_of(given.as_of))
     with AirflowApi(given.url, token=os.environ.get("ASSAY_AIRFLOW_TOKEN")) as api:
-        attest(api, Settings.load(), as_of, console, correction=given.correction)
+        attest(api, Settings.load(), [as_of], console, correction=given.correction)
     return _show(argparse.Namespace(folder=None), console)
 
 
