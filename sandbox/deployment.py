@@ -60,6 +60,7 @@ class Deployment:
         config: The written configuration file.
         environment: Airflow Connections of all sources, as environment variables.
         sources: All nodes.
+        ledger_owner_uri: The exchange's own way into its ledger, which Assay never gets.
     """
 
     def __init__(self, folder: Path, *, lake: Path, say: Callable[[str], None] = print) -> None:
@@ -67,6 +68,7 @@ class Deployment:
         self.config = folder / "assay.toml"
         self.environment: dict[str, str] = {}
         self.sources: list[Source] = []
+        self.ledger_owner_uri = ""
         self._lake = lake
         self._say = say
         self._stack = ExitStack()
@@ -100,13 +102,14 @@ class Deployment:
                 for copy, node in zip(COPIES, self._nodes(chain, [plan for plan in plans if plan.chain == chain]), strict=True)
             }
             nodes = {name: future.result() for name, future in started.items()}
-            ledger_uri = books.result().uri
+            running = books.result()
+            self.ledger_owner_uri = running.owner_uri
         for name, node in nodes.items():
             chain = name.rpartition("_")[0]
             kind, url = ("electrum", node.electrum_url) if chain in _NETWORKS else ("jsonrpc", node.url)
             self.sources.append(Source(chain, name, kind, url))
         self._write_registry(plans, {chain: nodes[f"{chain}_a"].addresses for chain in chains})
-        self._write_config(ledger_uri, with_litecoin=with_litecoin)
+        self._write_config(running.uri, with_litecoin=with_litecoin)
 
     def _enter(self, node: AbstractContextManager[Any]) -> Any:
         # ExitStack.push is a list append, so several threads may call it.

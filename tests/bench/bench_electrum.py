@@ -137,7 +137,7 @@ def main() -> None:
     """Print a row per contender."""
     with tempfile.TemporaryDirectory() as folder:
         for name, seconds, ratio in measure(mine(BITCOIN, plans(SCRIPTS)), Path(folder) / "node"):
-            print(f"{name:45}{seconds:8.3f} s{ratio:7.2f} x")
+            print(f"{name:50} {seconds:8.3f} s {ratio:7.2f} x")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""All benchmarks, one after the other: `make bench`. Seconds are this machine's at this moment; the ratios are what counts."""
+
+from __future__ import annotations
+
+from tests.bench import bench_dags, bench_electrum, bench_evm
+
+
+def main() -> None:
+    """Print one table a benchmark."""
+    for title, run in (
+        ("EVM reader", bench_evm.main),
+        (f"Electrum reader, {bench_electrum.SCRIPTS} scripts", bench_electrum.main),
+        ("Parsing the DAG files", bench_dags.main),
+    ):
+        print(f"\n{title}")
+        run()
+
+
+if __name__ == "__main__":
+    main()
