@@ -175,7 +175,7 @@ def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, 
     )
 
 
-def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, Any]]) -> str:
+def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, Any] | None]) -> str:
     """Put a staged publication in place and into the log, if everybody who must approve has.
 
     Args:
@@ -193,7 +193,7 @@ def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, A
     return str(publishing.publish(settings, staged))
 
 
-def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any]], *, subject: str) -> None:
+def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, subject: str) -> None:
     """Read the approvals again: a refusal counts as a success in Airflow and must not publish.
 
     Raises:
@@ -205,11 +205,13 @@ def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any]], 
     def fail(problem: str) -> PublicationError:
         return PublicationError(problem, subject=subject, next_step="clear the approval tasks and have both groups decide again")
 
-    people = [(approval.get("responded_by_user") or {}).get("id") for approval in approvals]
-    if len(people) != len(settings.sign_off.approvers) or len(set(people)) != len(people):
-        raise fail(f"{len(set(people))} of {len(settings.sign_off.approvers)} distinct people have approved")
+    # A task that was skipped or timed out hands on nothing, or an answer without a person.
+    people = [((approval or {}).get("responded_by_user") or {}).get("id") for approval in approvals]
+    distinct = len(set(people) - {None})
+    if len(people) != len(settings.sign_off.approvers) or distinct != len(settings.sign_off.approvers):
+        raise fail(f"{distinct} of {len(settings.sign_off.approvers)} distinct people have decided")
     for approval, person, group in zip(approvals, people, settings.sign_off.approvers, strict=True):
-        if approval.get("chosen_options") != ["Approve"]:
+        if approval is None or approval.get("chosen_options") != ["Approve"]:
             raise fail(f"{person} has not approved")
         if person not in group:
             raise fail(f"{person} is not one of {', '.join(group)}")

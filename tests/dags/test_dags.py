@@ -1,0 +1,117 @@
+"""The shape of the three DAGs, as Airflow builds them from the shipped configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HEAVY = ("altair", "bitcoinlib", "duckdb", "great_expectations", "pandas", "pyarrow", "web3")
+_DESCRIBE = """
+import importlib.util, json, sys
+dags, before = {}, set(sys.modules)
+for name in ("reserve_snapshot", "liability_snapshot", "reserve_attestation"):
+    spec = importlib.util.spec_from_file_location(name, f"{sys.argv[1]}/dags/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    dag = getattr(module, name)()
+    dags[name] = {
+        "tasks": {
+            task.task_id: {
+                "upstream": sorted(task.upstream_task_ids),
+                "mapped": bool(getattr(task, "is_mapped", False)) or type(task).__name__ == "DecoratedMappedOperator",
+                "pool": task.pool,
+                "retries": task.retries,
+                "timeout": bool(task.execution_timeout),
+                "owner": task.owner,
+            }
+            for task in dag.tasks
+        },
+        "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs, "params": sorted(dag.params),
+    }
+print(json.dumps({"dags": dags, "modules": sorted(set(sys.modules) - before)}))
+"""
+
+
+def describe(config: Path, home: Path) -> dict[str, Any]:
+    environment = os.environ | {"AIRFLOW_HOME": str(home), "ASSAY_CONFIG": str(config), "PYTHONPATH": str(ROOT / "plugins")}
+    done = subprocess.run([sys.executable, "-c", _DESCRIBE, str(ROOT)], env=environment, capture_output=True, text=True, check=True)
+    described: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return described
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return describe(ROOT / "assay.toml", tmp_path_factory.mktemp("home"))
+
+
+def upstream(described: dict[str, Any], dag: str) -> dict[str, list[str]]:
+    return {name: task["upstream"] for name, task in described["dags"][dag]["tasks"].items()}
+
+
+def test_each_chain_is_a_group_with_one_mapped_reading_task_a_source(shipped: dict[str, Any]) -> None:
+    expected: dict[str, list[str]] = {"check_registry": []}
+    for chain in ("bitcoin", "ethereum", "arbitrum"):
+        expected[f"{chain}.resolve_block"] = ["check_registry"]
+        for copy in ("a", "b"):
+            expected[f"{chain}.read_{chain}_{copy}"] = [f"{chain}.resolve_block"]
+        expected[f"{chain}.agree"] = sorted(
+            ["check_registry", f"{chain}.resolve_block", f"{chain}.read_{chain}_a", f"{chain}.read_{chain}_b"]
+        )
+    expected["collect_reserves"] = sorted(["check_registry", "arbitrum.agree", "bitcoin.agree", "ethereum.agree"])
+    assert upstream(shipped, "reserve_snapshot") == expected
+    readers = {name: task for name, task in shipped["dags"]["reserve_snapshot"]["tasks"].items() if ".read_" in name}
+    assert {name.rpartition("read_")[2] for name in readers} == {task["pool"] for task in readers.values()}
+    assert all(task["mapped"] for task in readers.values())
+
+
+def test_the_ledger_is_extracted_before_it_is_made_canonical(shipped: dict[str, Any]) -> None:
+    assert upstream(shipped, "liability_snapshot") == {"extract_ledger": [], "canonicalise_ledger": ["extract_ledger"]}
+
+
+def test_nothing_is_published_before_it_was_computed_validated_staged_and_approved_twice(shipped: dict[str, Any]) -> None:
+    assert upstream(shipped, "reserve_attestation") == {
+        "gather_inputs": [],
+        "load_prices": [],
+        "compute_tables": ["gather_inputs", "load_prices"],
+        "validate": ["compute_tables", "gather_inputs"],
+        "stage_publication": ["gather_inputs", "validate"],
+        "approve_1": ["stage_publication"],
+        "approve_2": ["stage_publication"],
+        "publish": ["approve_1", "approve_2", "stage_publication"],
+    }
+
+
+def test_without_sign_off_there_are_no_approvals(config_file: Path, tmp_path: Path) -> None:
+    described = describe(config_file, tmp_path / "home")
+    assert upstream(described, "reserve_attestation")["publish"] == ["stage_publication"]
+
+
+def test_every_task_has_an_owner_retries_and_an_end(shipped: dict[str, Any]) -> None:
+    for dag in shipped["dags"].values():
+        assert dag["doc"].startswith("### ")
+        assert "assay" in dag["tags"]
+        assert dag["max_active_runs"] == 1
+        for name, task in dag["tasks"].items():
+            assert task["owner"] in {"reserves", "ledger", "finance"}
+            assert task["retries"] >= 4
+            # An approval ends through its own response time-out; waiting for people holds no worker.
+            assert task["timeout"] or name.startswith("approve_")
+
+
+def test_snapshots_take_the_moment_and_a_correction_as_parameters(shipped: dict[str, Any]) -> None:
+    assert shipped["dags"]["reserve_snapshot"]["params"] == ["as_of", "correction"]
+    assert shipped["dags"]["liability_snapshot"]["params"] == ["as_of", "correction"]
+
+
+def test_parsing_loads_none_of_the_heavy_libraries(shipped: dict[str, Any]) -> None:
+    loaded = {name.partition(".")[0] for name in shipped["modules"]}
+    assert loaded.isdisjoint(HEAVY)
+    assert "assay" in loaded

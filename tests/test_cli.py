@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assay import cli
+from assay.airflow_api import AirflowApi, AirflowApiError
+from sandbox.processes import free_port
+
+
+@pytest.fixture(autouse=True)
+def configured(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ASSAY_CONFIG", str(config_file))
+    return config_file
+
+
+def test_the_registry_check_counts_wallets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["registry", "check"]) == 0
+    assert capsys.readouterr().out == "bitcoin: 1 wallets\nethereum: 1 wallets\n"
+
+
+def test_a_bad_registry_ends_in_one_message_and_exit_code_1(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configured.parent / "registry" / "wallets.csv"
+    path.write_text(path.read_text().replace("1A1zP1", "1A1zP2"))
+    assert cli.main(["registry", "check"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("assay: ")
+    assert "line 2" in message
+    assert "Traceback" not in message
+
+
+def test_pools_are_printed_for_import(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["pools"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"bitcoin_a", "ethereum_a", "ethereum_b"}
+
+
+def test_before_the_first_publication_status_and_show_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status"]) == 0
+    assert "nothing was published yet" in capsys.readouterr().out
+    assert cli.main(["show"]) == 1
+    assert "nothing was published yet" in capsys.readouterr().err
+
+
+def test_a_moment_in_another_form_is_refused_before_airflow_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["attest", "--as-of", "2023-02-17"]) == 1
+    assert "2023-02-17T16:00:00Z" in capsys.readouterr().err
+
+
+def test_an_airflow_that_does_not_answer_is_named() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with AirflowApi(url) as api, pytest.raises(AirflowApiError, match="start Airflow") as caught:
+        api.get("/dags")
+    assert url in str(caught.value)
