@@ -42,7 +42,8 @@ types: $(SETUP)  ## mypy, strict
 requirements:  ## resolve requirements.in anew
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
 
-clean:  ## remove what runs left behind, publications included
+clean:  ## remove what the sandbox's runs left behind, publications included
+	@test -z "$$(ls data/publications 2>/dev/null | grep -vx sandbox)" || { echo "data/publications holds other series than the sandbox's; nothing was removed"; exit 1; }
 	rm -rf .sandbox airflow.db* logs data/raw data/snapshot data/marts data/quality data/publications data/bitcoinlib
 
 help:

@@ -19,19 +19,31 @@ from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, dag, task
 
-from assay.schedule import DEFAULT_ARGS, LIABILITIES, PARTITION_KEY_FORMAT, SNAPSHOT_PARAMS, announce, current_run, settings
+from assay.schedule import (
+    BEHIND_RETRIES,
+    DEFAULT_ARGS,
+    LIABILITIES,
+    PARTITION_KEY_FORMAT,
+    SNAPSHOT_PARAMS,
+    announce,
+    begin,
+    current_run,
+    settings,
+)
 
 SETTINGS = settings()
 
 
-@task(execution_timeout=timedelta(hours=6))
+# A scheduled run starts at the very moment that it attests to, and a ledger closes some time after it.
+@task(execution_timeout=timedelta(hours=6), retries=BEHIND_RETRIES)
 def extract_ledger() -> str:
     """Copy balances, control totals and flows out of the ledger in one snapshot."""
     from assay import attestation
     from assay.connections import url_of
 
     run = current_run()
-    return str(attestation.extract_ledger(run.settings, run.as_of, run.folder("raw", "ledger"), connect=url_of))
+    begin(LIABILITIES, run)
+    return str(attestation.extract_ledger(run.settings, run.as_of, run.private_folder("raw", "ledger"), connect=url_of))
 
 
 @task(outlets=[LIABILITIES], execution_timeout=timedelta(hours=6))
@@ -41,7 +53,7 @@ def canonicalise_ledger(raw: str, *, outlet_events: Any = None) -> None:
     from assay.connections import secret_of
 
     run = current_run()
-    folder = run.folder("snapshot", "liabilities")
+    folder = run.private_folder("snapshot", "liabilities")
     attestation.canonicalise_ledger(run.settings, run.as_of, Path(raw), folder, secret_of=secret_of)
     announce(LIABILITIES, outlet_events, run, folder=str(folder))
 

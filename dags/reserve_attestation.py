@@ -2,7 +2,7 @@
 
 Starts by itself when both snapshots of one attested moment are there; it is not started by hand.
 
-1. `gather_inputs` takes the places of both snapshots from their asset events, and the previous publication from the log.
+1. `gather_inputs` takes the newest snapshots of the moment, and waits where one of them is just being repeated.
 2. `load_prices`, then `compute_tables`: every published table in DuckDB, exact, with checks between the tables.
 3. `validate` runs the expectations on wallets, balances, liabilities, prices, ratios and deltas; warnings go into the coverage table.
 4. `stage_publication` builds the whole folder aside: tables, evidence, contracts, report, manifest.
@@ -21,18 +21,18 @@ from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from assay.schedule import DEFAULT_ARGS, LIABILITIES, PUBLICATION, RESERVES, current_run, events_of, settings, sign_off_tasks
+from assay.schedule import DEFAULT_ARGS, LIABILITIES, PENDING_RETRIES, PUBLICATION, RESERVES, current_run, settings, sign_off_tasks
 
 SETTINGS = settings()
 
 
-@task(execution_timeout=timedelta(minutes=10))
+@task(execution_timeout=timedelta(minutes=10), retries=PENDING_RETRIES)
 def gather_inputs() -> dict[str, Any]:
-    """Take the places of both snapshots from their asset events."""
+    """Take the newest snapshots of the moment, once both belong together."""
     from assay import attestation
 
     run = current_run()
-    return attestation.gather_inputs(run.settings, run.as_of, events_of(RESERVES), events_of(LIABILITIES))
+    return attestation.gather_inputs(run.settings, run.as_of)
 
 
 @task(execution_timeout=timedelta(minutes=10))
@@ -50,7 +50,7 @@ def compute_tables(inputs: dict[str, Any], prices: str) -> str:
     from assay import attestation
 
     run = current_run()
-    return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), run.folder("marts", "tables")))
+    return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), run.private_folder("marts", "tables")))
 
 
 @task(execution_timeout=timedelta(hours=1))
@@ -59,25 +59,25 @@ def validate(inputs: dict[str, Any], tables: str) -> str:
     from assay import attestation
 
     run = current_run()
-    return str(attestation.validate(run.settings, run.as_of, inputs, Path(tables), run.folder("quality", "attestation")))
+    return str(attestation.validate(run.settings, run.as_of, inputs, Path(tables), run.private_folder("quality", "attestation")))
 
 
 @task(execution_timeout=timedelta(hours=2))
-def stage_publication(inputs: dict[str, Any], tables: str) -> str:
+def stage_publication(inputs: dict[str, Any], tables: str) -> dict[str, str]:
     """Build the whole publication aside."""
     from assay import attestation
 
     run = current_run()
-    return str(attestation.stage_publication(run.settings, run.as_of, inputs, Path(tables), run.folder("marts", "staged")))
+    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(tables), run.folder("marts", "staged"))
 
 
 @task(outlets=[PUBLICATION], execution_timeout=timedelta(minutes=30))
-def publish(staged: str, approvals: list[Any]) -> str:
+def publish(staged: dict[str, str], approvals: list[Any]) -> str:
     """Put the publication in place in one step and append it to the log."""
     from assay import attestation
 
     run = current_run()
-    return attestation.publish(run.settings, Path(staged), approvals)
+    return attestation.publish(run.settings, staged, approvals)
 
 
 @dag(

@@ -21,7 +21,18 @@ from typing import Any
 from airflow.sdk import CronPartitionTimetable, dag, task, task_group
 
 from assay.config import Chain
-from assay.schedule import DEFAULT_ARGS, PARTITION_KEY_FORMAT, RESERVES, SNAPSHOT_PARAMS, announce, current_run, settings
+from assay.schedule import (
+    BEHIND_RETRIES,
+    DEFAULT_ARGS,
+    PARTITION_KEY_FORMAT,
+    RESERVES,
+    SNAPSHOT_PARAMS,
+    SOURCE_RETRIES,
+    announce,
+    begin,
+    current_run,
+    settings,
+)
 
 SETTINGS = settings()
 
@@ -32,11 +43,12 @@ def check_registry() -> str:
     from assay import reserves
 
     run = current_run()
+    begin(RESERVES, run)
     return str(reserves.check_registry(run.settings, run.folder("raw", "registry")))
 
 
-# Finality takes an hour on some chains, and a scheduled run starts at the very moment that it attests to: up to eight hours of looking again.
-@task(execution_timeout=timedelta(minutes=10), retries=48)
+# Finality takes an hour on some chains, and a scheduled run starts at the very moment that it attests to.
+@task(execution_timeout=timedelta(minutes=10), retries=BEHIND_RETRIES)
 def resolve_block(chain: str, wallets: str) -> list[str]:
     """Find the chain's snapshot block, and cut its wallets into chunks."""
     from assay import reserves
@@ -47,7 +59,7 @@ def resolve_block(chain: str, wallets: str) -> list[str]:
     return [str(path) for path in reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=url_of)]
 
 
-@task
+@task(retries=SOURCE_RETRIES)
 def read_chunk(chain: str, source: str, chunk: str) -> str:
     """Read one chunk of wallets through one source."""
     from assay import reserves
@@ -58,7 +70,7 @@ def read_chunk(chain: str, source: str, chunk: str) -> str:
     return str(reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=url_of))
 
 
-@task(execution_timeout=timedelta(minutes=10))
+@task(execution_timeout=timedelta(minutes=10), retries=SOURCE_RETRIES)
 def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -> str:
     """Compare the sources, and make sure that the block still stands."""
     from assay import reserves

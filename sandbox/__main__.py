@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="for `airflow`: where its UI listens (default: 8080)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
+    # A lost terminal.
+    signal.signal(signal.SIGHUP, _stop)
     # Read by Assay in this process too, and set before anything reads it.
     os.environ["AIRFLOW_HOME"] = str(ROOT)
     os.environ["ASSAY_CONFIG"] = str(STATE / "run" / "assay.toml")
@@ -89,7 +91,7 @@ def _running(console: Console, *, port: int | None) -> Iterator[Airflow]:
 
     started = time.monotonic()
     state = STATE / "run"
-    with ThreadPoolExecutor() as pool, Airflow(home=ROOT, folder=STATE, port=port) as airflow:
+    with Airflow(home=ROOT, folder=STATE, port=port) as airflow, ThreadPoolExecutor() as pool:
         serving = pool.submit(_serve, airflow)
         with Deployment(state, lake=ROOT / "data", say=console.print) as deployment:
             serving.result()

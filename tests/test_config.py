@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.config import Settings
+from assay.config import Settings, Source
 from assay.errors import ConfigError
 
 Change = Callable[[str, str, str], None]
@@ -43,6 +43,22 @@ def test_the_shipped_configuration_loads() -> None:
         ("registry/chains.toml", 'asset = "ETH"', 'asset = "EHT"', "unknown asset 'EHT'"),
         ("registry/chains.toml", "decimals = 6\nsource", "decimals = 18\nsource", "more than the asset's 6"),
         ("registry/chains.toml", 'name = "ethereum_b"', 'name = "ethereum_a"', "used twice"),
+        (
+            "registry/chains.toml",
+            'connection = "assay_ethereum_b"',
+            'connection = "assay_ethereum_a"',
+            "connection 'assay_ethereum_a' is used twice",
+        ),
+        ("registry/chains.toml", "[ethereum.tokens.USDT]", "[ethereum.tokens.ETH]", "count an asset twice"),
+        ("registry/chains.toml", "confirmations = 6", "confirmations = -1", "negative limit"),
+        ("registry/chains.toml", 'kind = "electrum"', 'kind = "electrum"\nbatch_size = 0', "limit below 1"),
+        ("registry/chains.toml", 'name = "bitcoin_a"', 'name = "../a"', "lower-case letters"),
+        ("registry/assets.toml", "decimals = 8", "decimals = -1", "0 to 24"),
+        ("registry/assets.toml", "decimals = 18", "decimals = 60", "0 to 24"),
+        ("assay.toml", 'series = "test"', 'series = "../x"', "lower-case letters"),
+        ("assay.toml", 'series = "test"', 'series = "test"\nchunk_size = 0', "at least 1"),
+        ("assay.toml", "[prices]\n", "[prices]\nmax_age_seconds = -1\n", "cannot be negative"),
+        ("assay.toml", "required = false", 'required = true\napprovers = ["ab", "cd"]', "list of lists"),
         ("registry/chains.toml", "chain_id = 1", "chainid = 1", "unknown key 'chainid'"),
         ("registry/chains.toml", 'name = "bitcoin_a"', 'nome = "bitcoin_a"', "unknown key 'nome'"),
     ],
@@ -62,6 +78,21 @@ def test_a_chain_without_sources_is_refused(config_file: Path) -> None:
     path.write_text(path.read_text().partition("[[ethereum.sources]]")[0])
     with pytest.raises(ConfigError, match="ethereum names no source"):
         Settings.load(config_file)
+
+
+def test_one_chain_under_two_names_is_refused_because_its_wallets_would_count_twice(config_file: Path) -> None:
+    path = config_file.parent / "registry" / "chains.toml"
+    text = path.read_text()
+    copy = text[text.index("[ethereum]") :].replace("ethereum", "mainnet")
+    path.write_text(text + copy)
+    with pytest.raises(ConfigError, match="chain_id '1' is used twice"):
+        Settings.load(config_file)
+
+
+def test_a_source_paces_each_of_its_tasks_so_that_all_together_keep_the_ceiling() -> None:
+    assert Source(name="a", kind="electrum", connection="c", requests_per_second=10, parallel_tasks=4).task_requests_per_second == 2
+    assert Source(name="a", kind="electrum", connection="c", requests_per_second=1, parallel_tasks=4).task_requests_per_second == 1
+    assert Source(name="a", kind="electrum", connection="c").task_requests_per_second == 0
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

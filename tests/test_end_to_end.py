@@ -6,22 +6,27 @@ One Airflow and one sandbox serve the whole module; a run of a moment takes most
 from __future__ import annotations
 
 import io
+import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.attest import DAGS, RunError, attest
 from assay.config import Settings
 from assay.lake import format_as_of
@@ -31,6 +36,7 @@ from sandbox.deployment import ROOT, Deployment
 from sandbox.scenario import FIRST, SECOND
 
 ATTEMPT_SECONDS = 400.0
+PEOPLE = ("ann", "bob")
 
 
 @dataclass
@@ -40,17 +46,19 @@ class Running:
     airflow: Airflow
     deployment: Deployment
     settings: Settings
+    apis: dict[str, AirflowApi]
 
     @property
     def series(self) -> Path:
         return self.settings.lake / "publications" / "sandbox"
 
-    def attest(self, moment: str) -> None:
+    def attest(self, moment: str, correction: str | None = None) -> None:
         attest(
             self.airflow.api,
             self.settings,
             [moment],
             Console(file=io.StringIO()),
+            correction=correction,
             check=self.airflow.check,
             seconds=ATTEMPT_SECONDS,
         )
@@ -67,12 +75,33 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         # How soon a task that was killed is started again.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     }
+    users = {name: secrets.token_hex(8) for name in PEOPLE}
+    (home / "passwords.json").write_text(json.dumps(users))
+    folders |= {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:admin" for name in PEOPLE),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        # How soon a changed configuration changes the DAGs.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+    }
     migrate(home, home)
     with Airflow(home=home, folder=home) as airflow, Deployment(home / "sandbox", lake=home / "data") as deployment:
         airflow.start("api-server", environment=folders)
-        airflow.start("scheduler", "dag-processor", environment=folders | deployment.environment)
+        airflow.start("scheduler", "dag-processor", "triggerer", environment=folders | deployment.environment)
+        apis = {name: log_in(airflow, name, password) for name, password in users.items()}
+        airflow.api = apis["ann"]
         airflow.wait_until_ready(DAGS)
-        yield Running(airflow, deployment, Settings.load(deployment.config))
+        yield Running(airflow, deployment, Settings.load(deployment.config), apis)
+
+
+def log_in(airflow: Airflow, name: str, password: str) -> AirflowApi:
+    """Return a client that acts as one person."""
+    deadline = time.monotonic() + ATTEMPT_SECONDS
+    while not airflow.api.healthy():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    answer = httpx.post(f"{airflow.api.url}/auth/token", json={"username": name, "password": password}).raise_for_status()
+    return AirflowApi(airflow.api.url, token=answer.json()["access_token"])
 
 
 def kill_first_reader(running: Running, killed: list[int]) -> None:
@@ -148,3 +177,45 @@ def test_airflow_knows_no_import_error_and_shows_mapped_tasks_and_documentation(
     mapped = [task for task in tasks if task["task_id"] == "bitcoin.read_bitcoin_a"]
     assert sorted(task["map_index"] for task in mapped) == [0, 1]
     assert {task["pool"] for task in mapped} == {"bitcoin_a"}
+
+
+def decide(api: AirflowApi, run: str, task: str) -> None:
+    """Approve one task as the client's person."""
+    path = f"/dags/reserve_attestation/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
+    api.patch(path, {"chosen_options": ["Approve"], "params_input": {}})
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + ATTEMPT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_a_correction_waits_for_two_people_and_names_the_publication_it_replaces(running: Running) -> None:
+    config = running.deployment.config
+    config.write_text(config.read_text().replace("required = false", 'required = true\napprovers = [["ann"], ["bob"]]'))
+    api, moment = running.airflow.api, format_as_of(SECOND)
+    wait_for(lambda: any(task["task_id"] == "approve_2" for task in api.get("/dags/reserve_attestation/tasks")["tasks"]))
+    before = len(api.runs("reserve_attestation", moment))
+    with ThreadPoolExecutor() as pool:
+        attesting = pool.submit(running.attest, moment, "the sign-off was missing")
+        wait_for(lambda: len(api.runs("reserve_attestation", moment)) > before or attesting.done())
+        run = api.runs("reserve_attestation", moment)[0]["dag_run_id"]
+
+        def waiting() -> set[str]:
+            return {task["task_id"] for task in api.tasks("reserve_attestation", run) if task["state"] == "awaiting_input"}
+
+        wait_for(lambda: waiting() == {"approve_1", "approve_2"} or attesting.done())
+        assert not (running.series / "2023-02-17T160000Z.r2").exists()
+        with pytest.raises(AirflowApiError, match="403"):
+            decide(running.apis["ann"], run, "approve_2")
+        decide(running.apis["ann"], run, "approve_1")
+        decide(running.apis["bob"], run, "approve_2")
+        attesting.result()
+    corrected = running.series / "2023-02-17T160000Z.r2"
+    manifest = json.loads((corrected / "manifest.json").read_text())
+    assert manifest["revision"] == 2
+    assert "the sign-off was missing" in json.dumps(manifest)
+    assert "sign_off" not in pq.read_table(corrected / "tables" / "coverage.parquet").column("item").to_pylist()
+    assert [entry.revision for entry in Log.read(running.series).entries] == [1, 1, 2]

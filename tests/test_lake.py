@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from assay.errors import ConfigError
-from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file, run_folder, sha256_of, slug
+from assay.lake import format_as_of, new_folder, parse_as_of, private_folder, replacing_file, run_folder, sha256_of, slug
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,17 @@ def test_a_written_file_appears_whole_and_readable_by_others(tmp_path: Path) -> 
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert sha256_of(path) == "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"
+
+
+def test_the_umask_decides_who_may_read_and_private_folders_are_the_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with replacing_file(tmp_path / "secret") as temporary:
+            temporary.write_text("x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    assert private_folder(tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_exists_is_never_replaced(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def connect_to(first: str, second: str) -> Callable[[str], str]:
 
 
 def read_all(settings: Settings, folder: Path, connect: Callable[[str], str]) -> tuple[list[Path], list[Path], Path]:
-    registry = reserves.check_registry(settings, folder)
+    registry = reserves.check_registry(settings, folder.with_name(f"{folder.name}-registry"))
     chunks = reserves.resolve_block(settings, "ethereum", SECOND, registry, folder, connect=connect)
     reads = [
         reserves.read_chunk(settings, "ethereum", source, chunk, folder, connect=connect)

@@ -3,17 +3,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from assay import schedule
-from assay.errors import AssayError, ConfigError, LedgerError, SourceBehindError, SourceUnavailableError
+from assay.errors import AssayError, ConfigError, LedgerError, SnapshotPendingError, SourceBehindError, SourceUnavailableError
 
 
-def in_run(monkeypatch: pytest.MonkeyPatch, config_file: Path, *, param: str | None, key: str | None, events: Any = None) -> None:
+def in_run(monkeypatch: pytest.MonkeyPatch, config_file: Path, *, param: str | None, key: str | None) -> None:
     dag_run = SimpleNamespace(dag_id="reserve_snapshot", run_id="manual__1", partition_key=key)
-    context = {"dag_run": dag_run, "params": {"as_of": param, "correction": None}, "triggering_asset_events": events}
+    context = {"dag_run": dag_run, "params": {"as_of": param, "correction": None}}
     monkeypatch.setattr(schedule, "get_current_context", lambda: context)
     monkeypatch.setenv("ASSAY_CONFIG", str(config_file))
 
@@ -44,21 +43,15 @@ def test_a_run_without_one_clear_moment_is_refused(
         schedule.current_run()
 
 
-def test_the_newest_event_of_a_repeated_snapshot_counts(monkeypatch: pytest.MonkeyPatch, config_file: Path) -> None:
-    old, new = (SimpleNamespace(timestamp=datetime(2026, 1, day, tzinfo=UTC), extra={"folder": str(day)}) for day in (1, 2))
-    in_run(monkeypatch, config_file, param=None, key="2023-02-17T16:00:00Z", events={schedule.RESERVES: [new, old]})
-    assert schedule.events_of(schedule.RESERVES) == {"folder": "2"}
-
-
-def test_an_attestation_started_by_hand_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch, config_file: Path) -> None:
-    in_run(monkeypatch, config_file, param=None, key=None, events={})
-    with pytest.raises(ConfigError, match="trigger reserve_snapshot and liability_snapshot"):
-        schedule.events_of(schedule.RESERVES)
-
-
 @pytest.mark.parametrize(
     ("error", "action", "seconds"),
-    [(SourceUnavailableError, "retry", 20), (SourceBehindError, "retry", 600), (LedgerError, "fail", None), (AssayError, "fail", None)],
+    [
+        (SourceUnavailableError, "retry", 60),
+        (SnapshotPendingError, "retry", 20),
+        (SourceBehindError, "retry", 600),
+        (LedgerError, "fail", None),
+        (AssayError, "fail", None),
+    ],
 )
 def test_sources_are_asked_again_and_wrong_answers_are_not(error: type[AssayError], action: str, seconds: int | None) -> None:
     decision = schedule.RETRY_POLICY.evaluate(error("p", subject="s", next_step="n"), 1, 4)

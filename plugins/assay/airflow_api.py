@@ -13,6 +13,8 @@ import httpx
 
 from assay.errors import AssayError
 
+_PAGE = 100
+
 
 class AirflowApiError(AssayError):
     """Airflow's API does not answer, or refuses."""
@@ -70,19 +72,36 @@ class AirflowApi:
         """
         return self._call("GET", path, params=query)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON of a PATCH.
+
+        Raises:
+            AirflowApiError: No answer, or a refusal.
+        """
+        return self._call("PATCH", path, json=dict(body))
+
+    def get_all(self, path: str, key: str) -> list[dict[str, Any]]:
+        """Return all items of a listing, page by page: the server cuts pages at a size of its own."""
+        items: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, limit=_PAGE, offset=len(items))
+            items += page[key]
+            if not page[key] or len(items) >= page["total_entries"]:
+                return items
+
     def set_pools(self, slots: Mapping[str, int]) -> None:
         """Create the sources' pools, or set their sizes. A task whose pool is missing would wait for ever."""
-        known = {item["name"] for item in self.get("/pools", limit=1000)["pools"]}
+        known = {item["name"] for item in self.get_all("/pools", "pools")}
         for name, number in slots.items():
             pool = {"name": name, "slots": number, "include_deferred": False}
             if name in known:
-                self._call("PATCH", f"/pools/{name}", json=pool)
+                self.patch(f"/pools/{name}", pool)
             else:
                 self._call("POST", "/pools", json=pool)
 
-    def trigger(self, dag: str, as_of: str, *, correction: str | None = None) -> str:
+    def trigger(self, dag: str, as_of: str, parameters: Mapping[str, str | None]) -> str:
         """Start a run for a moment and return its id."""
-        body = {"logical_date": None, "partition_key": as_of, "conf": {"as_of": as_of, "correction": correction}}
+        body = {"logical_date": None, "partition_key": as_of, "conf": {"as_of": as_of, **parameters}}
         return str(self._call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"])
 
     def runs(self, dag: str, as_of: str) -> list[dict[str, Any]]:
@@ -93,7 +112,7 @@ class AirflowApi:
 
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run, mapped ones singly."""
-        return cast("list[dict[str, Any]]", self.get(f"/dags/{dag}/dagRuns/{run}/taskInstances", limit=1000)["task_instances"])
+        return self.get_all(f"/dags/{dag}/dagRuns/{run}/taskInstances", "task_instances")
 
     def log_tail(self, task: Mapping[str, Any], *, lines: int = 12) -> str:
         """Return what a task's log says of its error, or else the log's end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -54,10 +55,12 @@ def attest(
         RunError: A task failed, or the time ran out.
     """
     api.set_pools({source.name: source.parallel_tasks for chain in settings.chains.values() for source in chain.sources})
-    reading = {as_of: api.trigger(RESERVES, as_of, correction=correction) for as_of in moments}
+    # Snapshots that were asked for together carry the same mark, so that none of them is paired with one of another attempt.
+    request = {"request": str(uuid4()), "correction": correction}
+    reading = {as_of: api.trigger(RESERVES, as_of, request) for as_of in moments}
     for as_of in moments:
         before = {run["dag_run_id"] for run in api.runs(ATTESTATION, as_of)}
-        runs = {RESERVES: reading[as_of], LIABILITIES: api.trigger(LIABILITIES, as_of, correction=correction)}
+        runs = {RESERVES: reading[as_of], LIABILITIES: api.trigger(LIABILITIES, as_of, request)}
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} tasks"), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
             bars = {dag: progress.add_task(f"{as_of} {dag}", total=None) for dag in (RESERVES, LIABILITIES, ATTESTATION)}

@@ -10,20 +10,22 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay import handover
 from assay.config import Settings
-from assay.errors import ComputationError, PublicationError
-from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file
+from assay.errors import ComputationError, PublicationError, SourceBehindError
+from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file, sha256_of
 from assay.liabilities import snapshot
 from assay.liabilities.interface import RawSnapshot
 from assay.publication import publish as publishing
 from assay.publication.log import Log, LogEntry
+from assay.publication.manifest import FILE_NAME as MANIFEST
 from assay.publication.manifest import Correction
 from assay.quality.validation import Dataset, Finding, validate_many
 from assay.warehouse import contracts, runner
@@ -42,7 +44,14 @@ def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect
     """Copy the ledger out in one snapshot, with the flows since the previous publication; returns the folder."""
     previous = _log(settings).previous(as_of)
     uri = connect(settings.ledger.connection)
-    return snapshot.extract(settings, as_of, previous.as_of if previous else None, uri, folder).folder
+    raw = snapshot.extract(settings, as_of, previous.as_of if previous else None, uri, folder)
+    if not any(pq.read_metadata(path).num_rows for path in (raw.balances, raw.control_totals)):
+        raise SourceBehindError(
+            f"it has neither balances nor control totals for {format_as_of(as_of)}",
+            subject=f"ledger {settings.ledger.connection}",
+            next_step="wait until the ledger has closed that moment",
+        )
+    return raw.folder
 
 
 def canonicalise_ledger(settings: Settings, as_of: datetime, raw: Path, folder: Path, *, secret_of: Callable[[str], bytes]) -> Path:
@@ -59,38 +68,29 @@ def canonicalise_ledger(settings: Settings, as_of: datetime, raw: Path, folder: 
     return folder
 
 
-def gather_inputs(settings: Settings, as_of: datetime, reserves: Mapping[str, str], liabilities: Mapping[str, str]) -> dict[str, Any]:
-    """Hold the two snapshots against the moment, and name the publication that this one is compared with.
-
-    Args:
-        settings: The configuration in force.
-        as_of: The attested moment.
-        reserves: What the event of the asset `reserves` carries.
-        liabilities: What the event of the asset `liabilities` carries.
+def gather_inputs(settings: Settings, as_of: datetime) -> dict[str, Any]:
+    """Take the newest snapshots of a moment, and say which revision of its publication is being made.
 
     Returns:
-        Places of the snapshots, the folder of the previous publication (or None), and the correction asked for (or None).
+        Places of the snapshots, the revision, and the reason for a correction (empty for none).
 
     Raises:
-        ComputationError: A snapshot is of another moment.
+        SnapshotPendingError: The two do not belong together yet.
+        ComputationError: The configuration has changed since they were taken.
         PublicationError: The log is broken, or the moment is out of order.
     """
-    for name, event in (("reserves", reserves), ("liabilities", liabilities)):
-        if event["as_of"] != format_as_of(as_of):
-            raise ComputationError(
-                f"the snapshot is of {event['as_of']}", subject=f"{name} for {format_as_of(as_of)}", next_step="run the snapshot again"
-            )
+    taken = handover.take(settings, as_of)
     log = _log(settings)
     log.check_order(as_of)
-    reason = reserves.get("correction") or liabilities.get("correction")
-    revision = len(log.of(as_of)) + 1 if reason else 1
+    reason = taken["reserves"]["correction"] or ""
     return {
-        "reserves": reserves["folder"],
-        "raw": reserves["raw"],
-        "wallets": reserves["wallets"],
-        "liabilities": liabilities["folder"],
-        "revision": revision,
-        "reason": reason or "",
+        "reserves": taken["reserves"]["folder"],
+        "raw": taken["reserves"]["raw"],
+        "wallets": taken["reserves"]["wallets"],
+        "liabilities": taken["liabilities"]["folder"],
+        "configuration": settings.digest,
+        "revision": len(log.of(as_of)) + 1 if reason else 1,
+        "reason": reason,
     }
 
 
@@ -156,14 +156,24 @@ def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tab
     return complete
 
 
-def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tables: Path, folder: Path) -> Path:
-    """Build the whole publication in a folder of its own; returns the folder.
+def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tables: Path, folder: Path) -> dict[str, str]:
+    """Build the whole publication in a folder of its own.
+
+    Returns:
+        `folder`, `manifest_sha256` and `staged_at`: what people approve, and since when it has stood there.
 
     Raises:
+        ComputationError: The configuration has changed since the snapshots were taken.
         PublicationError: Something is missing or not to be published.
     """
+    if inputs["configuration"] != settings.digest:
+        raise ComputationError(
+            "the configuration or the registry has changed since the snapshots were taken",
+            subject=f"{settings.path} for {format_as_of(as_of)}",
+            next_step="run both snapshots for the moment again",
+        )
     raw = Path(inputs["raw"])
-    return publishing.stage(
+    publishing.stage(
         settings,
         as_of=as_of,
         tables=tables,
@@ -173,10 +183,12 @@ def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, 
         work=folder,
         corrects=_correction(settings, as_of, inputs),
     )
+    digest = sha256_of(folder / MANIFEST)
+    return {"folder": str(folder), "manifest_sha256": digest, "staged_at": datetime.now(UTC).isoformat()}
 
 
-def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, Any] | None]) -> str:
-    """Put a staged publication in place and into the log, if everybody who must approve has.
+def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[Mapping[str, Any] | None]) -> str:
+    """Put a staged publication in place and into the log, if everybody who must approve has approved this very one.
 
     Args:
         settings: The configuration in force.
@@ -187,14 +199,20 @@ def publish(settings: Settings, staged: Path, approvals: Sequence[Mapping[str, A
         One sentence that says what was published where.
 
     Raises:
-        PublicationError: An approval is missing, was refused, or both came from one person; or see `publication.publish`.
+        PublicationError: An approval is missing, was refused, is older than what it is for, or both came from one person; the
+            staged files have changed; or see `publication.publish`.
     """
-    check_approvals(settings, approvals, subject=str(staged))
-    return str(publishing.publish(settings, staged))
+    folder = Path(staged["folder"])
+    if sha256_of(folder / MANIFEST) != staged["manifest_sha256"]:
+        raise PublicationError(
+            "its manifest has changed since it was staged", subject=str(folder), next_step="clear stage_publication and what follows"
+        )
+    check_approvals(settings, approvals, since=datetime.fromisoformat(staged["staged_at"]), subject=str(folder))
+    return str(publishing.publish(settings, folder))
 
 
-def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, subject: str) -> None:
-    """Read the approvals again: a refusal counts as a success in Airflow and must not publish.
+def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, since: datetime, subject: str) -> None:
+    """Read the approvals again: a refusal counts as a success in Airflow, and one from before `since` was for something else.
 
     Raises:
         PublicationError: An approval is missing, was refused, came from somebody else, or both came from one person.
@@ -213,8 +231,14 @@ def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | 
     for approval, person, group in zip(approvals, people, settings.sign_off.approvers, strict=True):
         if approval is None or approval.get("chosen_options") != ["Approve"]:
             raise fail(f"{person} has not approved")
+        if _moment(approval["responded_at"]) < since:
+            raise fail(f"{person} has approved something that was staged before")
         if person not in group:
             raise fail(f"{person} is not one of {', '.join(group)}")
+
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _log(settings: Settings) -> Log:

@@ -71,11 +71,14 @@ def _attest(given: argparse.Namespace, console: Console) -> int:
     from assay.airflow_api import AirflowApi
     from assay.attest import attest
     from assay.lake import parse_as_of
+    from assay.terminal import newest, show
 
     as_of = format_as_of(parse_as_of(given.as_of))
     with AirflowApi(given.url, token=os.environ.get("ASSAY_AIRFLOW_TOKEN")) as api:
         attest(api, Settings.load(), [as_of], console, correction=given.correction)
-    return _show(argparse.Namespace(folder=None), console)
+    settings = Settings.load()
+    show(newest(settings, parse_as_of(as_of)), console)
+    return 0
 
 
 def _status(_given: argparse.Namespace, console: Console) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,11 @@ from assay.toml_table import TomlTable
 
 APPROVALS = 2
 """People who sign off, from groups without a common member."""
+
+MAX_DECIMALS = 24
+"""Of an asset; beyond it a user's value in USD would leave exact 128-bit arithmetic."""
+
+_NAME = r"[a-z0-9][a-z0-9_-]*"
 
 CONFIG_VARIABLE = "ASSAY_CONFIG"
 """Environment variable that names the configuration file; `assay.toml` in AIRFLOW_HOME when unset."""
@@ -69,7 +75,7 @@ class Source:
         batch_size: Requests in one batch.
         concurrency: Batches under way at once in one task.
         parallel_tasks: Tasks that may read from it at once: the slots of its pool.
-        requests_per_second: Ceiling for requests sent (a batch counts each of its requests); 0 for none.
+        requests_per_second: Ceiling for requests sent by all its reading tasks together (a batch counts each of its requests); 0 for none.
         timeout_seconds: Until one batch counts as unanswered.
     """
 
@@ -81,6 +87,11 @@ class Source:
     parallel_tasks: int = 2
     requests_per_second: int = 0
     timeout_seconds: int = 60
+
+    @property
+    def task_requests_per_second(self) -> int:
+        """One task's part of the ceiling, as many tasks may read at once as the pool has slots; 0 for none."""
+        return self.requests_per_second and max(1, self.requests_per_second // self.parallel_tasks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +201,7 @@ class Settings:
 
     Attributes:
         path: The file it was read from.
-        digest: SHA-256 over the configuration and registry files, for the manifest.
+        digest: SHA-256 over the digests of the configuration file, `assets.toml`, `chains.toml` and `wallets.csv`; the manifest carries it.
         series: Name of the reporting entity's line of publications, a folder name.
         entity: The reporting entity, for people.
         lake: Root folder of raw, snapshot, marts and publications.
@@ -247,7 +258,7 @@ class Settings:
         assets = {symbol: assets_raw.table(symbol).build(Asset, symbol=symbol) for symbol in assets_raw.values}
         settings = cls(
             path=path,
-            digest=_combine(digest, assets_digest, chains_digest),
+            digest=_combine(digest, assets_digest, chains_digest, _digest_of(registry / "wallets.csv")),
             series=raw.text("series"),
             entity=raw.text("entity"),
             lake=(path.parent / raw.text("lake")).resolve(),
@@ -288,9 +299,19 @@ def _prices(raw: TomlTable) -> PriceSettings:
 
 
 def _sign_off(raw: TomlTable) -> SignOffSettings:
-    approvers = tuple(tuple(group) for group in raw.values.get("approvers", ()))
+    groups = raw.values.get("approvers", [])
+    if not isinstance(groups, list) or not all(
+        isinstance(group, list) and all(isinstance(name, str) for name in group) for group in groups
+    ):
+        raise raw.fail("approvers is not a list of lists of user names")
+    approvers = tuple(tuple(group) for group in groups)
     rest = TomlTable(raw.subject, {key: value for key, value in raw.values.items() if key != "approvers"})
     return rest.build(SignOffSettings, approvers=approvers)
+
+
+def _digest_of(path: Path) -> str:
+    # A missing registry of wallets is an error of the run that reads it, not of every parse.
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def _combine(*digests: str) -> str:
@@ -299,28 +320,60 @@ def _combine(*digests: str) -> str:
 
 def _check(settings: Settings) -> None:
     """Hold entries against each other; what one table cannot know alone."""
-    names = [source.name for chain in settings.chains.values() for source in chain.sources]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise _fail(f"the source name {repeated[0]!r} is used twice", settings.registry / "chains.toml")
+    _check_names(settings)
+    for asset in settings.assets.values():
+        if not 0 <= asset.decimals <= MAX_DECIMALS:
+            raise _fail(
+                f"{asset.symbol} has {asset.decimals} decimals, and 0 to {MAX_DECIMALS} are possible", settings.registry / "assets.toml"
+            )
     for chain in settings.chains.values():
         _check_chain(settings, chain)
-    if settings.sign_off.required:
-        groups = settings.sign_off.approvers
-        if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
-            raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+    if settings.chunk_size < 1:
+        raise _fail(f"chunk_size is {settings.chunk_size}, and at least 1 is needed", settings.path)
     if settings.prices.currency != "USD":
         raise _fail(f"prices.currency is {settings.prices.currency!r} and only USD is known", settings.path)
     if not settings.prices.sources:
         raise _fail("prices.sources is empty", settings.path)
+    if settings.prices.max_age_seconds < 0 or settings.prices.tolerance_bps < 0:
+        raise _fail("prices.max_age_seconds and prices.tolerance_bps cannot be negative", settings.path)
+    if settings.sign_off.required:
+        groups = settings.sign_off.approvers
+        if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
+            raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+
+
+def _check_names(settings: Settings) -> None:
+    """Names become folders, tasks and pools; what counts twice or vouches for itself is refused."""
+    file = settings.registry / "chains.toml"
+    sources = [source for chain in settings.chains.values() for source in chain.sources]
+    for name, where in ((settings.series, settings.path), *((name, file) for name in (*settings.chains, *(item.name for item in sources)))):
+        if not re.fullmatch(_NAME, name):
+            raise _fail(f"the name {name!r} is not made of lower-case letters, digits, - and _", where)
+    for what, values in (
+        ("source name", [source.name for source in sources]),
+        ("connection", [source.connection for source in sources]),
+        ("chain_id", [str(chain.chain_id) for chain in settings.chains.values() if chain.chain_id]),
+        ("genesis", [chain.genesis for chain in settings.chains.values() if chain.genesis]),
+    ):
+        if repeated := sorted({value for value in values if values.count(value) > 1}):
+            raise _fail(f"the {what} {repeated[0]!r} is used twice", file)
 
 
 def _check_chain(settings: Settings, chain: Chain) -> None:
     file = settings.registry / "chains.toml"
     if not chain.sources:
         raise _fail(f"chain {chain.name} names no source", file)
+    for source in chain.sources:
+        if min(source.batch_size, source.concurrency, source.parallel_tasks, source.timeout_seconds) < 1 or source.requests_per_second < 0:
+            raise _fail(f"source {source.name} has a limit below 1", file)
+    if chain.confirmations < 0 or chain.max_distance_seconds < 0:
+        raise _fail(f"chain {chain.name} has a negative limit", file)
     for symbol in (chain.asset, *chain.tokens):
         if symbol not in settings.assets:
             raise _fail(f"chain {chain.name} names the unknown asset {symbol!r}", file)
+    contracts = [token.contract.lower() for token in chain.tokens.values()]
+    if chain.asset in chain.tokens or len(set(contracts)) < len(contracts):
+        raise _fail(f"chain {chain.name} would count an asset twice: a token is the native asset, or two have one contract", file)
     for token in chain.tokens.values():
         if token.decimals > settings.assets[token.asset].decimals:
             known = settings.assets[token.asset].decimals

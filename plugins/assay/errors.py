@@ -85,6 +85,12 @@ class ContractError(AssayError):
     """A table does not have the columns, types, nullability or key that its contract promises."""
 
 
+class SnapshotPendingError(AssayError):
+    """The snapshots of a moment do not belong together yet: one of them is under way or still to be repeated."""
+
+    RETRYABLE = True
+
+
 class ComputationError(AssayError):
     """A computed table contradicts another table or itself."""
 

@@ -59,6 +59,20 @@ def run_folder(root: Path, stage: str, dataset: str, as_of: datetime, run_id: st
     return root / stage / dataset / slug(as_of) / digest
 
 
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner may enter, for what concerns users; returns it."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed over it when the block ends without an error."""
@@ -68,7 +82,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -87,7 +101,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~_umask())
         if path.exists():
             raise FileExistsError(path)
         temporary.rename(path)

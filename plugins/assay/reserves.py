@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -91,6 +92,8 @@ def check_registry(settings: Settings, folder: Path) -> Path:
 def resolve_block(settings: Settings, chain_name: str, as_of: datetime, wallets: Path, folder: Path, *, connect: Connect) -> list[Path]:
     """Find the chain's snapshot block, the same through every source, and cut its wallets into chunks.
 
+    `folder` is the run's own for this chain; whatever an earlier try left there is removed.
+
     Returns:
         One JSON file a chunk: the block, the chunk's number and its addresses.
 
@@ -100,6 +103,8 @@ def resolve_block(settings: Settings, chain_name: str, as_of: datetime, wallets:
         SourceUnavailableError: A source did not answer.
     """
     chain = settings.chain(chain_name)
+    # What an earlier try of this run left was read at another block or in other chunks, and nothing rests on it.
+    shutil.rmtree(folder, ignore_errors=True)
 
     async def resolve(reader: Reader) -> SnapshotBlock:
         await reader.check_network()

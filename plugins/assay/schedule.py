@@ -13,9 +13,10 @@ from typing import Any
 from airflow.sdk import Asset, Param, get_current_context
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from assay import handover
 from assay.config import Settings, SignOffSettings
-from assay.errors import AssayError, ConfigError, SourceBehindError, SourceUnavailableError
-from assay.lake import format_as_of, parse_as_of, run_folder
+from assay.errors import AssayError, ConfigError, SnapshotPendingError, SourceBehindError, SourceUnavailableError
+from assay.lake import format_as_of, parse_as_of, private_folder, run_folder
 
 RESERVES = Asset(name="reserves", uri="assay://reserves")
 LIABILITIES = Asset(name="liabilities", uri="assay://liabilities")
@@ -26,11 +27,21 @@ PARTITION_KEY_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
+        RetryRule(SnapshotPendingError, RetryAction.RETRY, timedelta(seconds=20), reason="the snapshots do not belong together yet"),
         RetryRule(SourceBehindError, RetryAction.RETRY, timedelta(minutes=10), reason="the blocks after the moment are not final yet"),
-        RetryRule(SourceUnavailableError, RetryAction.RETRY, timedelta(seconds=20), reason="the source may answer later"),
+        RetryRule(SourceUnavailableError, RetryAction.RETRY, timedelta(minutes=1), reason="the source may answer later"),
         RetryRule(AssayError, RetryAction.FAIL, reason="trying again cannot change a wrong answer"),
     ]
 )
+
+SOURCE_RETRIES = 15
+"""For tasks that ask a node or the ledger: a quarter of an hour of an outage passes without anybody being called."""
+
+PENDING_RETRIES = 720
+"""For the attestation that waits for a snapshot under way: four hours, looking every twenty seconds."""
+
+BEHIND_RETRIES = 48
+"""For tasks that wait for finality or for the ledger's closing: eight hours, looking every ten minutes."""
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "reserves",
@@ -55,7 +66,14 @@ CORRECTION_PARAM = Param(
     description="Why an already published moment is published again with other content. Without it such a publication is refused.",
 )
 
-SNAPSHOT_PARAMS = {"as_of": AS_OF_PARAM, "correction": CORRECTION_PARAM}
+REQUEST_PARAM = Param(
+    None,
+    type=["null", "string"],
+    title="request",
+    description="Any text that is the same for two snapshots that were asked for together; `assay attest` gives one. Leave it empty by hand.",
+)
+
+SNAPSHOT_PARAMS = {"as_of": AS_OF_PARAM, "correction": CORRECTION_PARAM, "request": REQUEST_PARAM}
 
 
 def settings() -> Settings:
@@ -74,6 +92,10 @@ class Run:
     def folder(self, stage: str, dataset: str) -> Path:
         """Return the run's own folder in a stage of the lake."""
         return run_folder(self.settings.lake, stage, dataset, self.as_of, self.run_id)
+
+    def private_folder(self, stage: str, dataset: str) -> Path:
+        """Return the run's own folder for what concerns users; nobody but its owner may enter it."""
+        return private_folder(self.folder(stage, dataset))
 
 
 def current_run() -> Run:
@@ -94,35 +116,28 @@ def current_run() -> Run:
     return Run(settings=settings(), as_of=parse_as_of(named.pop()), run_id=dag_run.run_id)
 
 
-def announce(asset: Asset, outlet_events: Any, run: Run, **uris: str) -> None:
-    """Attach a finished snapshot to the asset event of the calling task.
+def begin(asset: Asset, run: Run) -> None:
+    """Note that a snapshot has begun; the first task of each snapshot DAG calls it."""
+    handover.begin(run.settings, asset.name, run.as_of, run.run_id)
 
-    The event carries the attested moment as its partition key and the snapshot's places as `extra`, with the reason given for a
-    correction; `reserve_attestation` starts once both assets have an event for the same moment.
+
+def announce(asset: Asset, outlet_events: Any, run: Run, **content: str) -> None:
+    """Note that a snapshot has finished, and attach the moment to the asset event of the calling task.
+
+    `reserve_attestation` starts once both assets have an event for the same moment; which snapshots it takes is said by the notes
+    (`handover.py`), because an event may be older than the newest run.
     """
-    correction = get_current_context()["params"].get("correction")
+    params = get_current_context()["params"]
+    handover.finish(
+        run.settings,
+        asset.name,
+        run.as_of,
+        run.run_id,
+        {**content, "request": params.get("request"), "correction": params.get("correction")},
+    )
     event = outlet_events[asset]
-    event.extra = {"as_of": format_as_of(run.as_of), **uris} | ({"correction": correction} if correction else {})
+    event.extra = {"as_of": format_as_of(run.as_of), "run_id": run.run_id}
     event.add_partitions(format_as_of(run.as_of))
-
-
-def events_of(asset: Asset) -> dict[str, Any]:
-    """Return what the newest event of an asset carries, among those that started the run.
-
-    A snapshot that was repeated before the attestation started leaves several events for one moment; the newest counts.
-
-    Raises:
-        ConfigError: The run was not started by such an event.
-    """
-    context = get_current_context()
-    events = list(context["triggering_asset_events"][asset]) if context["triggering_asset_events"] else []
-    if not events:
-        raise ConfigError(
-            f"no event of the asset {asset.name} started this run",
-            subject=f"{context['dag_run'].dag_id} {context['dag_run'].run_id}",
-            next_step="trigger reserve_snapshot and liability_snapshot for the moment instead; this DAG starts by itself",
-        )
-    return dict(max(events, key=lambda event: event.timestamp).extra)
 
 
 def sign_off_tasks(sign_off: SignOffSettings, staged: Any) -> list[Any]:
@@ -138,11 +153,13 @@ def sign_off_tasks(sign_off: SignOffSettings, staged: Any) -> list[Any]:
         ApprovalOperator(
             task_id=f"approve_{number}",
             subject="Publish the attestation of {{ dag_run.partition_key }}?",
-            body="The whole publication stands at `{{ ti.xcom_pull(task_ids='stage_publication') }}`; its report is `report.html` there.",
+            body="The whole publication stands at `{{ ti.xcom_pull(task_ids='stage_publication')['folder'] }}`; its report is `report.html` there.\n\n"
+            "SHA-256 of its manifest: `{{ ti.xcom_pull(task_ids='stage_publication')['manifest_sha256'] }}`",
             assigned_users=[{"id": name, "name": name} for name in group],
             ignore_downstream_trigger_rules=True,
             response_timeout=timedelta(days=7),
             execution_timeout=None,
+            retries=0,
         )
         for number, group in enumerate(sign_off.approvers, 1)
     ]

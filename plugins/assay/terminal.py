@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from assay.publication.log import Log
 _PLACES = 3
 
 
-def newest(settings: Settings) -> Path:
-    """Return the folder of the newest publication of the series.
+def newest(settings: Settings, as_of: datetime | None = None) -> Path:
+    """Return the folder of the newest publication of the series, or of one moment in its highest revision.
 
     Raises:
         PublicationError: Nothing was published yet, or the log is broken.
     """
     series = settings.lake / "publications" / settings.series
-    entries = Log.read(series).entries
+    log = Log.read(series)
+    entries = log.of(as_of) if as_of else log.entries
     if not entries:
         raise PublicationError("nothing was published yet", subject=str(series), next_step="run `make attest`, or `assay attest --as-of …`")
     return series / max(entries, key=lambda entry: (entry.as_of, entry.revision)).folder

@@ -69,7 +69,9 @@ GOOD: dict[str, Rows] = {
     "inputs.control_totals": control_totals(LIABILITIES),
     "inputs.flows": [{"asset": "BTC", "kind": "deposit", "amount": 30, "flow_count": 2}],
     "inputs.previous_reserve_ratios": [{"asset": "BTC", "decimals": 8, "reserves": 80, "as_of": BEFORE}],
-    "inputs.previous_wallet_balances": [{"chain": "bitcoin", "asset": "BTC", "decimals": 8, "block_height": 100, "as_of": BEFORE}],
+    "inputs.previous_wallet_balances": [
+        {"chain": "bitcoin", "asset": "BTC", "decimals": 8, "block_height": 100, "block_hash": "bitcoin-100", "as_of": BEFORE}
+    ],
     "inputs.previous_prices": [{"asset": "BTC", "as_of": BEFORE}],
 }
 
@@ -143,7 +145,8 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ("blocks_precede_as_of", changed("snapshot_blocks", time="2023-02-17T16:00:01Z", distance_seconds=-1)),
     ("blocks_precede_as_of", changed("snapshot_blocks", distance_seconds=599)),
     ("blocks_precede_as_of", changed("prices", time="2023-02-17T16:00:01Z")),
-    ("blocks_go_forward", changed("snapshot_blocks", height=100)),
+    ("blocks_go_forward", changed("snapshot_blocks", height=99)),
+    ("blocks_go_forward", changed("snapshot_blocks", height=100, hash="another-100")),
     ("treatments_agree", changed("reserve_ratios", liabilities_net=91)),
     ("treatments_agree", changed("reserve_ratios", liabilities_netted_by_user=96)),
     ("treatments_agree", {"negative_equity_users": []}),
@@ -185,6 +188,10 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
 @pytest.mark.parametrize("check", CHECKS)
 def test_good_tables_pass(check: str) -> None:
     assert rows_found(check, {}) == []
+
+
+def test_two_moments_close_together_may_share_a_block() -> None:
+    assert not rows_found("blocks_go_forward", changed("snapshot_blocks", height=100, hash="bitcoin-100"))
 
 
 @pytest.mark.parametrize(("check", "tables"), BROKEN, ids=[f"{check}-{number}" for number, (check, _) in enumerate(BROKEN)])

@@ -1,9 +1,10 @@
 """Reads the Bitcoin family (Bitcoin, Litecoin) through an Electrum server.
 
-A balance at the snapshot block is the replay of the address's confirmed history up to that block. The server's word is
-taken for which transactions concern a script (a second source is the check on what it leaves out) and for nothing else:
-transaction ids and block hashes are recomputed, each transaction is proven to stand in its block, and each history is
-held against the transactions. That the headers carry proof of work is not examined.
+A balance at the snapshot block is the replay of the address's confirmed history up to that block. Transaction ids and
+block hashes are recomputed, each transaction is proven to stand under its header's Merkle root, and each history is held
+against the transactions. The server's word is taken for two things, and a second source is the check on both: which
+transactions concern a script, and that the headers of their blocks belong to the chain of the snapshot block (neither
+proof of work nor the links between them are examined).
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class ElectrumSession:
     def __init__(self, source: Source, url: str) -> None:
         self._source = source
         self._url = url
-        self._pacer = Pacer(source.requests_per_second)
+        self._pacer = Pacer(source.task_requests_per_second)
         self._places = asyncio.Semaphore(source.concurrency)
         self._batches = itertools.count()
         self._waiting: dict[int, asyncio.Future[list[dict[str, Any]]]] = {}

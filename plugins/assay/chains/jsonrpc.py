@@ -52,7 +52,7 @@ class JsonRpc:
         self._source = source
         self._url = url
         self._secrets = _secrets(url)
-        self._pacer = Pacer(source.requests_per_second)
+        self._pacer = Pacer(source.task_requests_per_second)
         self._slots = asyncio.Semaphore(source.concurrency)
         self._next_id = 1
         self._session: aiohttp.ClientSession | None = None

@@ -18,6 +18,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 6, 24
 _PLOT = WIDTH - _LEFT - _RIGHT
 _INK, _MUTED, _LINE = "var(--ink)", "var(--muted)", "var(--line)"
 _LABEL = 12
+_ROW = 50  # the same in every plot, so that the rows of plots beside each other are level
 _WHOLE = 10_000  # hundredths of a percent
 
 
@@ -63,7 +64,7 @@ def ratios(bars: Sequence[Bar]) -> str:
     ticks = base.transform_filter("datum.mark !== null").mark_tick(thickness=2, size=24, color=_INK).encode(x=x("mark"))
     labels = base.mark_text(align="right", dx=_RIGHT, fontSize=_LABEL, fontWeight=600, fill=_INK).encode(x=alt.value(_PLOT), text="label:N")
     line = alt.Chart(alt.Data(values=[{"at": _WHOLE}])).mark_rule(stroke=_INK, strokeDash=[3, 3], strokeWidth=1).encode(x=x("at"))
-    return _svg(alt, drawn + ticks + line + labels, height=40 * len(bars))
+    return _svg(alt, drawn + ticks + line + labels, height=_ROW * len(bars))
 
 
 def changes(bars: Sequence[Bar]) -> str:
@@ -82,7 +83,7 @@ def changes(bars: Sequence[Bar]) -> str:
     style: dict[str, Any] = {"fontSize": _LABEL, "fill": _INK, "baseline": "middle", "yOffset": 8}
     right = base.transform_filter("datum.value >= 0").mark_text(align="left", dx=6, **style).encode(x=x("value"), text="label:N")
     left = base.transform_filter("datum.value < 0").mark_text(align="right", dx=-6, **style).encode(x=x("value"), text="label:N")
-    return _svg(alt, drawn + right + left, height=52 * len(names))
+    return _svg(alt, drawn + right + left, height=_ROW * len(names))
 
 
 def shares(rows: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> str:
@@ -105,7 +106,7 @@ def shares(rows: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) ->
     drawn = base.mark_bar(height=16, stroke="var(--paper)", strokeWidth=1).encode(
         x=x("start"), x2="end:Q", fill=alt.Fill("fill:N", scale=None)
     )
-    return _svg(alt, drawn, height=40 * len(rows))
+    return _svg(alt, drawn, height=_ROW * len(rows))
 
 
 def _altair() -> Any:

@@ -148,12 +148,12 @@ def publish(settings: Settings, staged: Path, *, now: datetime | None = None) ->
         if again := _same_correction(series, log.of(as_of), values):
             return Published(folder=series / again.folder, entry=again, repeated=True)
         _check_place(log, values, as_of=as_of, revision=revision)
-        if target.exists():
-            # A process died between renaming and logging: the folder is whole, only its line is missing.
-            _check_same(target, values)
-            content = (target / FILE_NAME).read_bytes()
-        else:
+        # A process died between renaming and logging: without its line the folder was never published, so it may be replaced.
+        if target.exists() and (target / FILE_NAME).read_bytes() != content:
+            shutil.rmtree(target)
+        if not target.exists():
             _put_in_place(staged, target, values)
+        manifest.check_files(target, values)
         entry = log.append(as_of=as_of, revision=revision, manifest_sha256=manifest.digest(content), published_at=now or datetime.now(UTC))
     return Published(folder=target, entry=entry, repeated=False)
 

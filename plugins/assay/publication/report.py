@@ -242,6 +242,6 @@ def _environment() -> jinja2.Environment:
         plural=plural,
         distance=distance,
         iso=format_as_of,
-        none=NONE,
+        dash=NONE,
     )
     return environment
