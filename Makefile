@@ -26,7 +26,7 @@ verify: $(SETUP)  ## the independent verifier over the newest publication
 	@$(BIN)/assay verify
 
 test: $(SETUP)  ## the whole test suite
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: $(SETUP)  ## benchmarks, each beside its floor or a peer
 	@$(BIN)/python -m tests.bench

@@ -16,8 +16,8 @@ _SECRET_CHARACTERS = 32
 def url_of(connection_id: str) -> str:
     """Return the address of a Connection: `scheme://login:password@host:port/path`.
 
-    The scheme is the Connection type, or `schema` for type `http` (as Airflow's HTTP provider reads it); the path is `extra.path`, or the
-    database name for type `postgres`. The result is a secret: it goes to a client and nowhere else.
+    The scheme is `schema`, or the Connection's type where that is empty, and the path is `extra.path`; a Connection of type `postgres` has the
+    scheme `postgresql`, and its `schema` is the database. The result is a secret: it goes to a client and nowhere else.
 
     Raises:
         ConfigError: There is no such Connection, or it names no host.

@@ -29,12 +29,25 @@ def newest(settings: Settings, as_of: datetime | None = None) -> Path:
     log = Log.read(series)
     entries = log.of(as_of) if as_of else log.entries
     if not entries:
-        raise PublicationError("nothing was published yet", subject=str(series), next_step="run `make attest`, or `assay attest --as-of …`")
+        raise PublicationError(
+            "nothing was published yet", subject=str(series), next_step="run `assay attest --as-of …`, or `make attest` for the sandbox"
+        )
     return series / max(entries, key=lambda entry: (entry.as_of, entry.revision)).folder
 
 
 def show(folder: Path, console: Console) -> None:
-    """Print the ratio and delta tables of a publication."""
+    """Print the ratio and delta tables of a publication.
+
+    Raises:
+        PublicationError: The folder is not a publication.
+    """
+    for name in ("reserve_ratios", "deposit_deltas"):
+        if not (folder / "tables" / f"{name}.parquet").is_file():
+            raise PublicationError(
+                f"it holds no tables/{name}.parquet",
+                subject=str(folder),
+                next_step="name the folder of a publication; `assay status` lists them",
+            )
     ratios = pq.read_table(folder / "tables" / "reserve_ratios.parquet").to_pylist()
     deltas = pq.read_table(folder / "tables" / "deposit_deltas.parquet").to_pylist()
     console.print(_ratio_table(ratios))

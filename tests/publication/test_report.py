@@ -207,3 +207,8 @@ def test_distances_are_readable(seconds: int, shown: str) -> None:
 def test_moments_show_seconds_only_where_there_are_some() -> None:
     assert report.moment(datetime(2023, 2, 17, 16, tzinfo=UTC)) == "17 February 2023, 16:00 UTC"
     assert report.moment(datetime(2023, 2, 17, 15, 59, 19, tzinfo=UTC)) == "17 February 2023, 15:59:19 UTC"
+
+
+def test_no_cell_shows_a_programs_word_for_nothing(page: Page) -> None:
+    assert page.rows
+    assert not {"None", "nan", "null"} & {cell for row in page.rows for cell in row}
