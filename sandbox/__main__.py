@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="for `airflow`: where its UI listens (default: 8080)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
+    # Python leaves Ctrl-C ignored where whoever started it had it ignored, and then nothing would be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A lost terminal.
     signal.signal(signal.SIGHUP, _stop)
     # Read by Assay in this process too, and set before anything reads it.
