@@ -91,9 +91,11 @@ class AirflowApi:
 
     def set_pools(self, slots: Mapping[str, int]) -> None:
         """Create the sources' pools, or set their sizes. A task whose pool is missing would wait for ever."""
-        known = {item["name"] for item in self.get_all("/pools", "pools")}
+        known = {item["name"]: item["slots"] for item in self.get_all("/pools", "pools")}
         for name, number in slots.items():
             pool = {"name": name, "slots": number, "include_deferred": False}
+            if known.get(name) == number:
+                continue
             if name in known:
                 self.patch(f"/pools/{name}", pool)
             else:
