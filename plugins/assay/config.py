@@ -56,12 +56,20 @@ class Token:
         contract: Address on the chain.
         decimals: What the contract itself must answer; checked at the snapshot block.
         source: Where the contract's address was taken from.
+        balance_slot: EVM: position of the mapping in which the contract keeps balances; -1 where they stand in no plain slot.
+        slot_layout: EVM: `solidity` (key before position) or `vyper` (position before key) in the hash that gives the slot.
+        balance_bits: EVM: how many low bits of the slot are the balance; a contract may keep flags in the others.
+        slot_note: EVM: why there is no plain slot (rebasing, shares), published under coverage.
     """
 
     asset: str
     contract: str
     decimals: int
     source: str
+    balance_slot: int = -1
+    slot_layout: str = "solidity"
+    balance_bits: int = 256
+    slot_note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +116,8 @@ class Chain:
         finality: `finalized` (EVM: the node's finalized tag) or `confirmations`.
         confirmations: Blocks on top of the snapshot block before it counts as final, for `confirmations`.
         max_distance_seconds: How far before `as_of` the snapshot block may lie.
+        max_lag_seconds: Where the chain can't answer for the past: how long after `as_of` its state may be read.
+        proofs: Whether balances are proven beyond the archived answers, where the family and the chain's servers can (EVM: EIP-1186).
         tokens: By asset symbol.
         sources: At least one.
     """
@@ -121,6 +131,8 @@ class Chain:
     finality: str = "confirmations"
     confirmations: int = 0
     max_distance_seconds: int = 7200
+    max_lag_seconds: int = 900
+    proofs: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
 

@@ -65,6 +65,10 @@ class SourceMismatchError(AssayError):
     """A source answered, and the answer cannot be right: wrong network, disagreement, reorganisation, false evidence."""
 
 
+class EvidenceError(AssayError):
+    """Archived evidence is missing, altered, or contradicts what was published on it."""
+
+
 class LedgerError(AssayError):
     """The ledger's rows break the rules of a liability snapshot or differ from its own control totals."""
 

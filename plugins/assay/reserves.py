@@ -37,7 +37,17 @@ Connect = Callable[[str], str]
 AMOUNT = pa.decimal128(38, 0)
 TIME = pa.timestamp("us", tz="UTC")
 
-_CHUNK_SCHEMA = pa.schema([("address", pa.string()), ("asset", pa.string()), ("amount", AMOUNT), ("evidence", pa.string())])
+_CHUNK_SCHEMA = pa.schema(
+    [
+        ("address", pa.string()),
+        ("asset", pa.string()),
+        ("amount", AMOUNT),
+        ("evidence", pa.string()),
+        ("since", pa.int64()),
+        ("read_height", pa.int64()),
+        ("read_time", TIME),
+    ]
+)
 
 BALANCES_SCHEMA = pa.schema(
     [
@@ -132,8 +142,10 @@ def read_chunk(settings: Settings, chain_name: str, source_name: str, chunk: Pat
     archive = EvidenceArchive(f"chain {chain.name}, source {source_name}")
 
     async def read(reader: Reader) -> list[Balance]:
-        await reader.check_network()
-        return await reader.read(block, addresses)
+        if not reader.replayed:
+            await reader.check_network()
+        # Balances are published with the first source's evidence; the others' answers are there to be compared.
+        return await reader.read(block, addresses, prove=source_name == chain.sources[0].name)
 
     balances = asyncio.run(_with_reader(settings, chain, source_name, archive, read, connect=connect))
     for balance in balances:
@@ -146,6 +158,9 @@ def read_chunk(settings: Settings, chain_name: str, source_name: str, chunk: Pat
         "asset": [item.asset for item in balances],
         "amount": [Decimal(item.amount) for item in balances],
         "evidence": [item.evidence for item in balances],
+        "since": [item.since for item in balances],
+        "read_height": [item.read_height for item in balances],
+        "read_time": [item.read_time for item in balances],
     }
     _write_table(pa.table(columns, schema=_CHUNK_SCHEMA), path)
     return path
@@ -172,8 +187,10 @@ def agree(
     if {balance.address for balance in balances} != expected:
         raise RegistryError("some wallets were not read", subject=f"chain {chain.name}", next_step="run the chain's reading tasks again")
 
+    since = min((balance.since for balance in balances if balance.since is not None), default=None)
+
     async def hash_now(reader: Reader) -> str:
-        return await reader.block_hash(block.height)
+        return await reader.recheck(block, since=since)
 
     agree_on_hash(block, _ask_all(settings, chain, hash_now, folder / "recheck", connect=connect))
     asked = len(chain.sources)
@@ -261,7 +278,7 @@ def _gather(reads: Sequence[Path], source_name: str, chunks: int, chain: Chain) 
             next_step="run the chain's reading tasks again",
         )
     rows = (row for path in mine for row in pq.read_table(path).to_pylist())
-    return [Balance(address=row["address"], asset=row["asset"], amount=int(row["amount"]), evidence=row["evidence"]) for row in rows]
+    return [Balance(**{**row, "amount": int(row["amount"])}) for row in rows]
 
 
 def _read_chunk_file(path: Path) -> tuple[SnapshotBlock, int, list[str]]:

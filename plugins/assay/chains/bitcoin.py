@@ -21,12 +21,19 @@ from typing import Any, Self
 from assay.chains.bitcoin_addresses import parse_address
 from assay.chains.coins import ContradictionError, check_inclusion, replay
 from assay.chains.electrum import ElectrumSession, gather
-from assay.chains.interface import Archive, Balance, Reader, SnapshotBlock, batches
+from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, batches
 from assay.chains.transactions import HEADER_BYTES, Header, MalformedError, Transaction, parse_header, parse_transaction
 from assay.config import Asset, Chain, Source
 from assay.errors import ConfigError, RegistryError, SourceBehindError, SourceMismatchError
 from assay.money import check_amount
 
+FACTS = Facts(
+    past="replay of each address's history up to the block",
+    finality=("confirmations",),
+    kinds=("electrum",),
+    evidence="the transactions of each address with their Merkle branches and headers",
+    documentation="https://electrum-protocol.readthedocs.io",
+)
 _MEDIAN_SPAN = 11
 """Blocks whose times' median is a block's median time past: itself and ten before it (Bitcoin Core, `GetMedianTimePast`)."""
 
@@ -34,6 +41,7 @@ _PROBES = 32
 """Heights asked at once in the search for the snapshot block: 33^4 is over a million blocks, so four round trips do."""
 
 _TXID_LENGTH = 64
+_HISTORY = "blockchain.scripthash.get_history"
 
 
 def check_address(chain: Chain, address: str) -> str:
@@ -66,7 +74,7 @@ class ElectrumReader(Reader):
     """A chain of the family read through an Electrum server. See `Reader`; addresses of servers as in `ElectrumSession`."""
 
     async def __aenter__(self) -> Self:
-        self._session = ElectrumSession(self.source, self._url)
+        self._session = ElectrumSession(self.source, self._url, self.meter)
         await self._session.open()
         return self
 
@@ -126,7 +134,7 @@ class ElectrumReader(Reader):
 
     async def block_hash(self, height: int) -> str:
         """Return the hash of the header that the server has at a height, computed from the header."""
-        (headers,) = await self._headers([(height, height)])
+        (headers,) = await self._headers([(height, height)], archived=True)
         return headers[0].hash
 
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: ARG002 (the family has nothing to ask the block)
@@ -139,7 +147,7 @@ class ElectrumReader(Reader):
         if problem:
             raise RegistryError(problem, subject=f"chain {self.chain.name}", next_step="correct assets.toml or chains.toml")
 
-    async def read(self, block: SnapshotBlock, addresses: Sequence[str]) -> list[Balance]:
+    async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: ARG002 (always)
         """Read balances; the evidence of each is the digest of its summary: the history, with each transaction's digests."""
         if (found := await self.block_hash(block.height)) != block.hash:
             raise self._mismatch(f"its block {block.height} is {found} and not the snapshot block {block.hash}")
@@ -155,7 +163,8 @@ class ElectrumReader(Reader):
                 address=address,
                 asset=self.chain.asset,
                 amount=check_amount(amounts[scripts[address]], subject=f"chain {self.chain.name}, address {address}"),
-                evidence=self._summarise(block, scripts[address], histories[scripts[address]], digests),
+                evidence=self._summarise(scripts[address], histories[scripts[address]], digests),
+                since=min((entry.height for entry in histories[scripts[address]]), default=None),
             )
             for address in addresses
         ]
@@ -170,7 +179,7 @@ class ElectrumReader(Reader):
             # Addresses are decoded while the server is busy with the batches before: it takes a third of its time.
             async with places:
                 parsed = [parse_address(self.chain.network, address).script for address in group]
-                calls = [("blockchain.scripthash.get_history", [hashlib.sha256(script).digest()[::-1].hex()]) for script in parsed]
+                calls = [(_HISTORY, [_script_hash(script)]) for script in parsed]
                 replies = await self._session.call_batch(calls)
                 scripts.update(zip(group, parsed, strict=True))
                 histories.update((script, self._history(reply, height)) for script, reply in zip(parsed, replies, strict=True))
@@ -229,10 +238,10 @@ class ElectrumReader(Reader):
             raise self._mismatch("a transaction, its branch or its header has not the form of one") from error
         return transactions, digests
 
-    def _summarise(self, block: SnapshotBlock, script: bytes, history: Sequence[_Entry], digests: Mapping[str, Sequence[str]]) -> str:
+    def _summarise(self, script: bytes, history: Sequence[_Entry], digests: Mapping[str, Sequence[str]]) -> str:
         """Archive what the server said of a script, without what came after the block, and where the rest is archived."""
         entries = [{"tx_hash": entry.txid, "height": entry.height, "evidence": digests[entry.txid]} for entry in history]
-        return self.archive.record("blockchain.scripthash.get_history", {"script": script.hex(), "until": block.hash}, entries)
+        return self.archive.record(_HISTORY, [_script_hash(script)], entries)
 
     async def _search(self, moment: int, final: int, ends: Sequence[int]) -> tuple[int, int]:
         """Return height and median time of the last block that is not after `moment`, given that 0 is not and `final` is."""
@@ -269,12 +278,17 @@ class ElectrumReader(Reader):
             if any(header.previous != before.hash for before, header in pairwise(headers)):
                 raise self._mismatch(f"its headers {first} to {last} do not form a chain")
             if archived:
-                self.archive.record(method, params, raw.hex())
+                self.archive.record(method, params, {"hex": raw.hex()})
             found.append(headers)
         return found
 
     def _mismatch(self, problem: str, *, next_step: str = "ask another source; replace this one if it is wrong") -> SourceMismatchError:
         return SourceMismatchError(problem, subject=f"chain {self.chain.name}, source {self.source.name}", next_step=next_step)
+
+
+def _script_hash(script: bytes) -> str:
+    """Return the name that the protocol has for a locking script."""
+    return hashlib.sha256(script).digest()[::-1].hex()
 
 
 def _utc(seconds: int) -> datetime:

@@ -18,6 +18,8 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from assay.chains.evidence import tape_of
+from assay.chains.health import Meter
 from assay.chains.pacing import Pacer
 from assay.config import Source
 from assay.errors import ConfigError, SourceUnavailableError
@@ -57,12 +59,14 @@ class ElectrumSession:
     Args:
         source: Batch size, concurrency, rate and time-out.
         url: `tcp://host:port`, or `ssl://host:port` with a certificate that the system trusts, or
-            `ssl://host:port/<SHA-256 of the server's certificate in hex>`: most public servers sign their own.
+            `ssl://host:port/<SHA-256 of the server's certificate in hex>`: most public servers sign their own. Or a tape (`evidence.py`).
     """
 
-    def __init__(self, source: Source, url: str) -> None:
+    def __init__(self, source: Source, url: str, meter: Meter | None = None) -> None:
         self._source = source
         self._url = url
+        self._meter = meter or Meter()
+        self._tape = tape_of(url)
         self._pacer = Pacer(source.task_requests_per_second)
         self._places = asyncio.Semaphore(source.concurrency)
         self._batches = itertools.count()
@@ -78,6 +82,8 @@ class ElectrumSession:
             ConfigError: The address is not of one of the known forms.
             SourceUnavailableError: No connection, or no answer.
         """
+        if self._tape is not None:
+            return
         address = self._address()
         fingerprint = address.path.removeprefix("/")
         try:
@@ -118,6 +124,8 @@ class ElectrumSession:
 
     async def call_batch(self, calls: Sequence[Call]) -> list[Any]:
         """Return the results of one batch, once a place for it is free. Raises like `call_many`."""
+        if self._tape is not None:
+            return [self._tape.answer(method, params) for method, params in calls]
         asked = len(calls)
         if asked < min(_FILLED_UP_TO, self._source.batch_size) and calls[0][0] != _GREETING:
             calls = [*calls, _FILLER]
@@ -130,8 +138,9 @@ class ElectrumSession:
                 for number, (method, params) in zip(numbers, calls, strict=True)
             ]
             try:
-                async with asyncio.timeout(self._source.timeout_seconds):
-                    replies = await self._exchange(batch, json.dumps(message, separators=(",", ":")).encode() + b"\n")
+                with self._meter.exchange(len(calls)):
+                    async with asyncio.timeout(self._source.timeout_seconds):
+                        replies = await self._exchange(batch, json.dumps(message, separators=(",", ":")).encode() + b"\n")
             except TimeoutError:
                 self._fail(f"no answer to {calls[0][0]} in {self._source.timeout_seconds} s")
         if [reply.get("id") for reply in replies] != numbers:

@@ -31,8 +31,8 @@ from assay.chains.evm_abi import (
     word,
 )
 from assay.chains.evm_blocks import Header, last_at, parse_header
-from assay.chains.interface import Archive, Balance, Reader, SnapshotBlock, assets_of
-from assay.chains.jsonrpc import JsonRpc, RefusedError
+from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
+from assay.chains.jsonrpc import BATCH, JsonRpc, RefusedError
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import RegistryError, SourceBehindError, SourceMismatchError
 from assay.money import check_amount
@@ -40,6 +40,13 @@ from assay.money import check_amount
 NATIVE_DECIMALS = 18
 """Every EVM chain counts its native asset in units of 10^-18."""
 
+FACTS = Facts(
+    past="state at the block hash (archive node)",
+    finality=("finalized", "confirmations"),
+    kinds=("jsonrpc",),
+    evidence="archived answers",
+    documentation="https://ethereum.org/en/developers/docs/apis/json-rpc/",
+)
 _REVERTED = 3  # JSON-RPC error code for a call that the contract refused
 _NO_CODE_HASH = "0x" + keccak(b"").hex()
 _ZERO = "0x" + "0" * 40
@@ -100,9 +107,12 @@ class EvmReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = JsonRpc(source, url)
+        self._rpc = JsonRpc(source, url, self.meter)
         self._assets = assets_of(chain)
-        self._scales = {symbol: self._scale(symbol) for symbol in self._assets}
+        self._scales = {
+            symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
+            for symbol in self._assets
+        }
 
     async def __aenter__(self) -> Self:
         await self._rpc.__aenter__()
@@ -155,13 +165,15 @@ class EvmReader(Reader):
         )
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
-        return (await self._header(height)).hash
+        header = await self._header(height)
+        self.archive.record("eth_getBlockByNumber", [hex(height), False], header.raw)
+        return header.hash
 
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: D102  (described by the interface)
         for token in self.chain.tokens.values():
             await self._check_token(token, block)
 
-    async def read(self, block: SnapshotBlock, addresses: Sequence[str]) -> list[Balance]:  # noqa: D102  (described by the interface)
+    async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: D102, ARG002  (described by the interface)
         wanted = [(address, asset) for address in addresses for asset in self._assets]
         if not wanted:
             return []
@@ -196,10 +208,9 @@ class EvmReader(Reader):
 
     async def _fetch_batched(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
         at = _at(block)
-        requests = [self._single_request(item) for item in wanted]
-        calls = [(method, (what, at)) for method, what in requests]
+        calls = [(method, (what, at)) for method, what in map(self._single_request, wanted)]
         results = await self._rpc.batch(calls, about=lambda position: _words(wanted[position]))
-        evidence = self.archive.record("batch", [requests, at], results)
+        evidence = self.archive.record(BATCH, calls, results)
         balances = []
         for item, result in zip(wanted, results, strict=True):
             amount = self._parsed(quantity if item[1] == self.chain.asset else word, result, item)
@@ -273,18 +284,6 @@ class EvmReader(Reader):
         about = f"block {height}"
         raw = await self._rpc.call("eth_getBlockByNumber", [height if number is None else hex(number), False], about=about)
         return self._parsed(lambda answer: parse_header(answer, chain_id=self.chain.chain_id, number=number), raw, about)
-
-    def _scale(self, symbol: str) -> int:
-        """Return how many of the asset's base units one unit on the chain is."""
-        decimals = NATIVE_DECIMALS if symbol == self.chain.asset else self.chain.tokens[symbol].decimals
-        missing = self.assets[symbol].decimals - decimals
-        if missing < 0:
-            raise RegistryError(
-                f"it is counted in {decimals} decimals on {self.chain.name} and the registry gives the asset {self.assets[symbol].decimals}",
-                subject=f"asset {symbol}",
-                next_step="correct assets.toml or chains.toml",
-            )
-        return int(10**missing)
 
     def _parsed(self, parse: Callable[[object], T], answer: object, about: str | _Wanted) -> T:
         try:

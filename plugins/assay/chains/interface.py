@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self
 
+from assay.chains.evidence import TAPE
+from assay.chains.health import Meter
 from assay.config import Asset, Chain, Source
+from assay.errors import RegistryError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +49,39 @@ class Balance:
         asset: Symbol.
         amount: Base units of the asset, exact and not negative.
         evidence: SHA-256 of the archived response (or of the archived list of responses) that the amount rests on.
+        since: The lowest height whose header the evidence needs to be linked to the snapshot block; None where it needs none.
+        read_height: Where the chain can't answer for the past: the height, slot or sequence of the state that the source
+            answered from, not below the snapshot block's. None where the amount is that of the snapshot block itself.
+        read_time: The time of `read_height`, None likewise.
     """
 
     address: str
     asset: str
     amount: int
     evidence: str
+    since: int | None = None
+    read_height: int | None = None
+    read_time: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a family can and can't do, in words that are published.
+
+    Attributes:
+        past: How it answers for a past block, such as `state at the block hash (archive node)`; empty where it can't, and the
+            scheduled run reads at `as_of` and records how far from it.
+        finality: The finality rules that chains of the family may name in the registry.
+        kinds: Protocols that its sources may speak.
+        evidence: What a stranger is given to check a balance by.
+        documentation: Address of the description of the API that the reader was written from.
+    """
+
+    past: str
+    finality: tuple[str, ...]
+    kinds: tuple[str, ...]
+    evidence: str
+    documentation: str
 
 
 class Archive(Protocol):
@@ -59,6 +89,9 @@ class Archive(Protocol):
 
     def record(self, method: str, params: object, result: object) -> str:
         """Archive one exchange and return its SHA-256 in hexadecimal."""
+
+    def record_error(self, method: str, params: object, error: object) -> str:
+        """Archive a refusal that a number rests on and return its SHA-256 in hexadecimal."""
 
 
 class Reader(ABC):
@@ -69,7 +102,11 @@ class Reader(ABC):
         source: The server and how hard it may be driven.
         assets: All known assets by symbol, for decimals.
         archive: Receives every response that a number rests on.
-        url: Address of the server with its credentials; never logged, archived or put into an error.
+        url: Address of the server with its credentials; never logged, archived or put into an error. Or a tape (`evidence.py`), which
+            answers what the server answered.
+
+    Attributes:
+        meter: Counts what is asked of the source.
     """
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
@@ -77,7 +114,13 @@ class Reader(ABC):
         self.source = source
         self.assets = assets
         self.archive = archive
+        self.meter = Meter()
         self._url = url
+
+    @property
+    def replayed(self) -> bool:
+        """Whether an archive answers in the place of the source."""
+        return self._url.startswith(TAPE)
 
     @abstractmethod
     async def __aenter__(self) -> Self: ...
@@ -109,6 +152,15 @@ class Reader(ABC):
     async def block_hash(self, height: int) -> str:
         """Return the hash that the source now gives for a height, to be compared with the snapshot block's."""
 
+    async def recheck(self, block: SnapshotBlock, *, since: int | None) -> str:  # noqa: ARG002 (most evidence needs no other headers)
+        """Return the hash that the source now gives for the block's height, and archive what links the evidence to the block.
+
+        Args:
+            block: The snapshot block.
+            since: The lowest `Balance.since` of all balances, None where none has one.
+        """
+        return await self.block_hash(block.height)
+
     @abstractmethod
     async def check_assets(self, block: SnapshotBlock) -> None:
         """Make sure that the chain's tokens are what the registry says, at the snapshot block.
@@ -118,8 +170,13 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    async def read(self, block: SnapshotBlock, addresses: Sequence[str]) -> list[Balance]:
+    async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:
         """Read the native asset and every token of the chain for each address, at the block's hash.
+
+        Args:
+            block: The block; of a chain that can't answer for the past, the one that the state must not be older than.
+            addresses: In their canonical form.
+            prove: Also fetch and check the proofs that the family knows, and let the balances' evidence refer to them.
 
         Returns:
             One balance per address and asset, addresses in the order given, native asset first and then tokens by
@@ -135,6 +192,8 @@ class Reader(ABC):
 class Family(Protocol):
     """What a family's module offers beside its reader."""
 
+    FACTS: Facts
+
     def check_address(self, chain: Chain, address: str) -> str:
         """Return the address in its canonical form.
 
@@ -144,6 +203,28 @@ class Family(Protocol):
 
     def reader(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> Reader:
         """Return a reader of the chain through the source."""
+
+
+def scale_of(chain: Chain, assets: dict[str, Asset], symbol: str, decimals: int) -> int:
+    """Return how many of an asset's base units one unit on the chain is.
+
+    Args:
+        chain: The chain.
+        assets: All known assets by symbol.
+        symbol: The asset.
+        decimals: What the chain counts it in.
+
+    Raises:
+        RegistryError: The chain counts it finer than the registry's asset, which would round.
+    """
+    missing = assets[symbol].decimals - decimals
+    if missing < 0:
+        raise RegistryError(
+            f"it is counted in {decimals} decimals on {chain.name} and the registry gives the asset {assets[symbol].decimals}",
+            subject=f"asset {symbol}",
+            next_step="correct assets.toml or chains.toml",
+        )
+    return int(10**missing)
 
 
 def assets_of(chain: Chain) -> list[str]:
