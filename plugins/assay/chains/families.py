@@ -10,8 +10,18 @@ from assay.config import Chain
 from assay.errors import ConfigError
 
 _MODULES = {
+    "aelf": "assay.chains.aelf",
+    "aptos": "assay.chains.aptos",
     "bitcoin": "assay.chains.bitcoin",
+    "eos": "assay.chains.eos",
+    "ethereum_beacon": "assay.chains.ethereum_beacon",
     "evm": "assay.chains.evm",
+    "filecoin": "assay.chains.filecoin",
+    "polkadot": "assay.chains.polkadot",
+    "ripple": "assay.chains.ripple",
+    "solana": "assay.chains.solana",
+    "ton": "assay.chains.ton",
+    "tron": "assay.chains.tron",
 }
 
 

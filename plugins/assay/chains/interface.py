@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from assay.chains.evidence import TAPE
 from assay.chains.health import Meter
 from assay.config import Asset, Chain, Source
-from assay.errors import RegistryError
+from assay.errors import ConfigError, RegistryError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +160,18 @@ class Reader(ABC):
             since: The lowest `Balance.since` of all balances, None where none has one.
         """
         return await self.block_hash(block.height)
+
+    async def used(self, block: SnapshotBlock, addresses: Sequence[str]) -> list[bool]:  # noqa: ARG002
+        """Return for each address whether anything ever concerned it up to the block; what a gap limit is counted with.
+
+        Raises:
+            ConfigError: This kind of source cannot tell.
+        """
+        raise ConfigError(
+            f"a source of kind {self.source.kind!r} cannot tell whether an address was used",
+            subject=f"chain {self.chain.name}, source {self.source.name}",
+            next_step="list the chain's wallets as addresses, or name a source first that keeps histories",
+        )
 
     @abstractmethod
     async def check_assets(self, block: SnapshotBlock) -> None:
