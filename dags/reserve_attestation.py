@@ -63,12 +63,12 @@ def validate(inputs: dict[str, Any], tables: str) -> str:
 
 
 @task(execution_timeout=timedelta(hours=2))
-def stage_publication(inputs: dict[str, Any], tables: str) -> dict[str, str]:
+def stage_publication(inputs: dict[str, Any], prices: str, tables: str) -> dict[str, str]:
     """Build the whole publication aside."""
     from assay import attestation
 
     run = current_run()
-    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(tables), run.folder("marts", "staged"))
+    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(tables), run.folder("marts", "staged"))
 
 
 @task(outlets=[PUBLICATION], execution_timeout=timedelta(minutes=30))
@@ -90,8 +90,9 @@ def publish(staged: dict[str, str], approvals: list[Any]) -> str:
 )
 def reserve_attestation() -> None:
     inputs = gather_inputs()
-    tables = validate(inputs, compute_tables(inputs, load_prices()))
-    staged = stage_publication(inputs, tables)
+    prices = load_prices()
+    tables = validate(inputs, compute_tables(inputs, prices))
+    staged = stage_publication(inputs, prices, tables)
     approvals = sign_off_tasks(SETTINGS.sign_off, staged)
     publish(staged, approvals)
 

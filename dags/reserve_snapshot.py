@@ -4,8 +4,9 @@ Reads every wallet of the registry at one final block per chain, through every s
 stand only where they agree to the unit.
 
 1. `check_registry`: every address and wallet is checked before a node is asked.
-2. For each chain: `resolve_block` finds the last final block at or before `as_of`; `read_<source>` reads the wallets in chunks, in the
-   pool of the source; `agree` compares the sources and makes sure that the block still stands.
+2. For each chain: `resolve_block` finds the last final block at or before `as_of`, and those around it for comparison (so the run waits until
+   the latest of them is final); `read_<source>` reads the wallets in chunks, in the pool of the source; `agree` compares the sources and
+   makes sure that the blocks still stand.
 3. `collect_reserves` puts the chains together and announces the asset `reserves`.
 
 **Parameter** `as_of`: the attested moment, like `2023-02-17T16:00:00Z`. **When it fails**: the log's last line names the source, the
@@ -22,7 +23,6 @@ from airflow.sdk import CronPartitionTimetable, dag, task, task_group
 
 from assay.config import Chain
 from assay.schedule import (
-    BEHIND_RETRIES,
     DEFAULT_ARGS,
     PARTITION_KEY_FORMAT,
     RESERVES,
@@ -30,6 +30,7 @@ from assay.schedule import (
     SOURCE_RETRIES,
     announce,
     begin,
+    behind_retries,
     current_run,
     settings,
 )
@@ -47,39 +48,39 @@ def check_registry() -> str:
     return str(reserves.check_registry(run.settings, run.folder("raw", "registry")))
 
 
-# Finality takes an hour on some chains, and a scheduled run starts at the very moment that it attests to.
-@task(execution_timeout=timedelta(minutes=10), retries=BEHIND_RETRIES)
+# Finality takes an hour on some chains, a scheduled run starts at the very moment that it attests to, and the latest offset lies after it.
+@task(execution_timeout=timedelta(minutes=10), retries=behind_retries(SETTINGS))
 def resolve_block(chain: str, wallets: str) -> list[str]:
     """Find the chain's snapshot block, and cut its wallets into chunks."""
     from assay import reserves
-    from assay.connections import url_of
+    from assay.connections import address_of
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
-    return [str(path) for path in reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=url_of)]
+    return [str(path) for path in reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=address_of)]
 
 
 @task(retries=SOURCE_RETRIES)
 def read_chunk(chain: str, source: str, chunk: str) -> str:
     """Read one chunk of wallets through one source."""
     from assay import reserves
-    from assay.connections import url_of
+    from assay.connections import address_of
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
-    return str(reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=url_of))
+    return str(reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=address_of))
 
 
 @task(execution_timeout=timedelta(minutes=10), retries=SOURCE_RETRIES)
 def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -> str:
     """Compare the sources, and make sure that the block still stands."""
     from assay import reserves
-    from assay.connections import url_of
+    from assay.connections import address_of
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
     paths = [Path(path) for source in reads for path in source]
-    return str(reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=url_of))
+    return str(reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=address_of))
 
 
 @task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))

@@ -27,6 +27,7 @@ from sandbox import accounts, litecoin
 from sandbox.bitcoin import BitcoinNode
 from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, mine
 from sandbox.evm import EvmNode
+from sandbox.evm_accounts import TOKEN_STORAGE
 from sandbox.ledger import ledger
 from sandbox.prices import write_prices
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
@@ -140,6 +141,9 @@ class Deployment:
             facts = {key: value for key, value in shipped.get(chain, shipped["bitcoin"]).items() if key != "sources"}
             if network := _NETWORKS.get(chain):
                 facts |= {"network": network.network, "genesis": network.genesis, "asset": network.asset}
+            else:
+                # The token's code is the sandbox's own, and no other token stands there.
+                facts |= {"proofs": True, "tokens": {"USDT": facts["tokens"]["USDT"] | TOKEN_STORAGE}}
             named = [
                 {"name": item.name, "kind": item.kind, "connection": f"assay_{item.name}"} for item in self.sources if item.chain == chain
             ]

@@ -5,7 +5,8 @@ wallets and pays in, wallets pay back what they hold less of. The token's code s
 so the registry that serves the real chain serves this one.
 
 Blocks come every 12 hours from 1 December 2022. The last block before each attested moment lies nine minutes before
-it and the next one six minutes after it, and both move money, so that a reader that is one block off is wrong.
+it and the next one six minutes after it, and both move money, so that a reader that is one block off is wrong. A day before and
+after each moment there is a block nine minutes earlier as well.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class EvmNode(Anvil):
         self._replay(_period(GENESIS_TIME + STEP, FIRST), nothing, first)
         self._replay(_period(FIRST + AFTER, SECOND), first, second)
         self._replay([SECOND + AFTER], second, later)
-        self.mine_many(_BLOCKS_AFTER, int(STEP.total_seconds()))
+        for number in range(1, _BLOCKS_AFTER + 1):
+            self.mine(SECOND - BEFORE + STEP * number)
 
     def _place_contracts(self) -> None:
         codes = {"canonical": artifact("multicall3")["runtime"], "wrong": artifact("token")["runtime"], "none": "0x"}
@@ -154,13 +156,12 @@ class EvmNode(Anvil):
 
 
 def _period(start: datetime, moment: datetime) -> list[datetime]:
-    """Return block times after `start`'s day up to an attested moment.
+    """Return block times up to an attested moment.
 
     Args:
         start: The first block when it follows an attested moment; the chain's first mined block otherwise.
-        moment: The last block lies `BEFORE` it.
+        moment: The last block lies `BEFORE` it, and the others `STEP` apart before that one.
     """
     opening = [start] if start - AFTER == FIRST else []
-    midnight = start.replace(hour=0, minute=0)
-    grid = [midnight + STEP * number for number in range(2, (moment - midnight) // STEP + 1)]
-    return [*opening, *(time for time in grid if time < moment - BEFORE), moment - BEFORE]
+    last = moment - BEFORE
+    return [*opening, *(last - STEP * number for number in range((last - start) // STEP, -1, -1) if last - STEP * number > start)]

@@ -23,6 +23,11 @@ OWNERS = 3
 THRESHOLD = 2
 """Owners that must agree before a contract wallet spends."""
 
+BALANCES_SLOT = 1
+"""Slot of the token's `balanceOf` in contracts/token.vy: Vyper keeps slot 0 for its lock."""
+TOKEN_STORAGE = {"balance_slot": BALANCES_SLOT, "slot_layout": "vyper", "balance_bits": 256}
+"""Where the token keeps balances, as the registry says it; the token that it stands for keeps them elsewhere."""
+
 _CONTRACTS = Path(__file__).parent / "contracts"
 
 

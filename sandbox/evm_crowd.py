@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from sandbox.anvil import Anvil, Call
+from sandbox.evm_accounts import BALANCES_SLOT
 
-_BALANCES_SLOT = 1  # of the token's `balanceOf` in contracts/token.vy: Vyper keeps slot 0 for its lock
 _BATCH = 2_000
 
 
@@ -21,7 +22,7 @@ class Funded:
     Attributes:
         address: Checksummed.
         native: Base units of the native asset.
-        token: Base units of the token.
+        token: Base units of each token.
     """
 
     address: str
@@ -29,18 +30,26 @@ class Funded:
     token: int
 
 
-def fund_crowd(node: Anvil, *, token_contract: str, count: int) -> list[Funded]:
+def fund_crowd(node: Anvil, *, token_contract: str, count: int, further_tokens: Sequence[str] = ()) -> list[Funded]:
     """Write balances of `count` addresses straight into the newest state, and mine a block on top of it.
 
     Every seventh address holds no ether and every fifth no tokens.
+
+    Args:
+        node: A running node.
+        token_contract: The token.
+        count: How many addresses.
+        further_tokens: Addresses that get the token's code too, and the same balances.
     """
     crowd = [_member(index) for index in range(count)]
-    calls: list[Call] = []
+    code = node.call("eth_getCode", token_contract, "latest")
+    calls: list[Call] = [("anvil_setCode", [contract, code]) for contract in further_tokens]
     for member in crowd:
         # Vyper hashes the mapping's slot before the key; Solidity the other way round.
-        slot = keccak(_BALANCES_SLOT.to_bytes(32, "big") + bytes.fromhex(member.address[2:]).rjust(32, b"\0"))
+        slot = keccak(BALANCES_SLOT.to_bytes(32, "big") + bytes.fromhex(member.address[2:]).rjust(32, b"\0"))
         calls.append(("anvil_setBalance", [member.address, hex(member.native)]))
-        calls.append(("anvil_setStorageAt", [token_contract, "0x" + slot.hex(), f"0x{member.token:064x}"]))
+        for contract in (token_contract, *further_tokens):
+            calls.append(("anvil_setStorageAt", [contract, "0x" + slot.hex(), f"0x{member.token:064x}"]))
     for start in range(0, len(calls), _BATCH):
         node.batch(calls[start : start + _BATCH])
     node.mine_many(1, 12)

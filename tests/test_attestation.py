@@ -83,7 +83,7 @@ def test_a_correction_becomes_the_next_revision_with_its_reason(config_file: Pat
 
 def test_a_configuration_that_changed_before_staging_stops_it(config_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ComputationError, match="changed since the snapshots"):
-        attestation.stage_publication(Settings.load(config_file), AS_OF, {"configuration": "another"}, tmp_path, tmp_path / "out")
+        attestation.stage_publication(Settings.load(config_file), AS_OF, {"configuration": "another"}, tmp_path, tmp_path, tmp_path / "out")
 
 
 def test_files_that_changed_after_they_were_staged_are_not_published(config_file: Path, tmp_path: Path) -> None:

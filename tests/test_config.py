@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,21 @@ def test_the_shipped_configuration_loads() -> None:
     settings = Settings.load(ROOT / "assay.toml")
     assert settings.sign_off.required
     assert set(settings.chains) == {"bitcoin", "ethereum", "arbitrum"}
+    assert {name: set(chain.tokens) for name, chain in settings.chains.items()} == {
+        "bitcoin": set(),
+        "ethereum": {"USDT"},
+        "arbitrum": {"USDT"},
+    }
+    assert all(len(chain.sources) == 2 for chain in settings.chains.values())
+    assert {symbol: asset.decimals for symbol, asset in settings.assets.items()} == {"BTC": 8, "ETH": 18, "USDT": 6}
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    # Every parse of every DAG file loads the configuration.
+    code = "import sys; from assay.config import Settings; Settings.load(); print(*sys.modules)"
+    environment = {"ASSAY_CONFIG": str(ROOT / "assay.toml"), "PYTHONPATH": str(ROOT / "plugins"), "PATH": ""}
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert not {name for name in shown if name.startswith(("assay.chains", "aiohttp", "pyarrow", "eth_", "rlp", "msgspec", "bitcoinlib"))}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +50,15 @@ def test_the_shipped_configuration_loads() -> None:
         ("assay.toml", 'series = "test"', "", "'series' is missing"),
         ("assay.toml", 'series = "test"', "series = 5", "series = 5 is not of type str"),
         ("assay.toml", 'series = "test"', 'series = "test"\nseria = 1', "unknown key 'seria'"),
+        ("assay.toml", 'series = "test"', 'seria = "test"', "unknown key 'seria'; the key 'series' is missing"),
+        ("assay.toml", 'series = "test"\nentity = "Test Custodian"', "", "the keys 'series' and 'entity' are missing"),
+        ("assay.toml", 'name = "primary"', 'name = "primary"\ncurrency = "USD"', "unknown key 'currency'"),
+        ("assay.toml", "[sign_off]", '[sign_off]\nnotes = ["x"]', "unknown key 'notes'"),
+        ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [0]\n[ledger]", "offsets_seconds names 0"),
+        ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [60, 60]\n[ledger]", "one offset twice"),
+        ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [true]\n[ledger]", "not a list of integers"),
+        ("registry/assets.toml", '[BTC]\nname = "Bitcoin"\ndecimals = 8', "[BTC]", "the keys 'name' and 'decimals' are missing"),
+        ("registry/assets.toml", "decimals = 8", "decimal = 8", "unknown key 'decimal'; the key 'decimals' is missing"),
         ("assay.toml", 'series = "test"', "series =", "not TOML"),
         ("assay.toml", 'account_types = ["spot"', 'account_types = [5, "spot"', "not a list of texts"),
         ("assay.toml", "required = false", "required = true", "two groups"),
@@ -60,6 +86,18 @@ def test_the_shipped_configuration_loads() -> None:
         ("assay.toml", "[prices]\n", "[prices]\nmax_age_seconds = -1\n", "cannot be negative"),
         ("assay.toml", "required = false", 'required = true\napprovers = ["ab", "cd"]', "list of lists"),
         ("registry/chains.toml", "chain_id = 1", "chainid = 1", "unknown key 'chainid'"),
+        (
+            "registry/chains.toml",
+            'family = "evm"\nasset = "ETH"',
+            'famly = "evm"',
+            "unknown key 'famly'; the keys 'family' and 'asset' are missing",
+        ),
+        ("registry/chains.toml", "chain_id = 1", "chain_id = 1\nmax_lag_seconds = -1", "negative limit"),
+        ("registry/chains.toml", "decimals = 6\nsource", "decimals = -6\nsource", "-6 decimals on ethereum"),
+        ("registry/chains.toml", "decimals = 6\nsource", 'decimals = 6\nslot_layout = "viper"\nsource', "no possible balance slot"),
+        ("registry/chains.toml", "decimals = 6\nsource", "decimals = 6\nbalance_slot = -2\nsource", "no possible balance slot"),
+        ("registry/chains.toml", "decimals = 6\nsource", "decimals = 6\nbalance_bits = 257\nsource", "no possible balance slot"),
+        ("registry/chains.toml", "chain_id = 1", 'chain_id = 1\nwithout = ["USDT"]', "unknown key 'without'"),
         ("registry/chains.toml", 'name = "bitcoin_a"', 'nome = "bitcoin_a"', "unknown key 'nome'"),
     ],
 )
@@ -87,6 +125,27 @@ def test_one_chain_under_two_names_is_refused_because_its_wallets_would_count_tw
     path.write_text(text + copy)
     with pytest.raises(ConfigError, match="chain_id '1' is used twice"):
         Settings.load(config_file)
+
+
+def test_a_fork_and_the_chain_that_it_left_may_stand_side_by_side(config_file: Path, change: Change) -> None:
+    change("registry/assets.toml", "[BTC]", '[BCH]\nname = "Bitcoin Cash"\ndecimals = 8\n[BTC]')
+    path = config_file.parent / "registry" / "chains.toml"
+    copy = path.read_text().partition("[ethereum]")[0].replace('network = "bitcoin"', 'network = "bitcoin_cash"').replace('"BTC"', '"BCH"')
+    path.write_text(
+        path.read_text() + copy.replace("[bitcoin]", "[fork]").replace("bitcoin.sources", "fork.sources").replace("bitcoin_a", "fork_a")
+    )
+    settings = Settings.load(config_file)
+    assert settings.chain("fork").genesis == settings.chain("bitcoin").genesis
+    path.write_text(path.read_text().replace('network = "bitcoin_cash"', 'network = "bitcoin"'))
+    with pytest.raises(ConfigError, match=r"the genesis '0000.*' is used twice"):
+        Settings.load(config_file)
+
+
+def test_families_number_their_networks_without_knowing_of_each_other(config_file: Path) -> None:
+    path = config_file.parent / "registry" / "chains.toml"
+    copy = path.read_text()[path.read_text().index("[ethereum]") :].replace("ethereum", "other").replace('"evm"', '"aptos"')
+    path.write_text(path.read_text() + copy)
+    assert Settings.load(config_file).chain("other").chain_id == 1
 
 
 def test_a_source_paces_each_of_its_tasks_so_that_all_together_keep_the_ceiling() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from assay import reserves
 from assay.config import Settings
-from assay.errors import RegistryError
-from assay.registry import read_wallets
+from assay.errors import ConfigError, RegistryError
+from assay.registry import check_registry, read_wallets
 
 Change = Callable[[str, str, str], None]
 BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
@@ -71,5 +71,30 @@ def test_a_configured_chain_without_wallets_is_refused_rather_than_counted_as_no
     config_file: Path, change: Change, tmp_path: Path
 ) -> None:
     change("registry/wallets.csv", f"bitcoin,{BITCOIN},cold,none,first\n", "")
+    settings = Settings.load(config_file)
     with pytest.raises(RegistryError, match="bitcoin has no wallet"):
-        reserves.check_registry(Settings.load(config_file), tmp_path / "out")
+        check_registry(settings)
+    with pytest.raises(RegistryError, match="bitcoin has no wallet"):
+        reserves.check_registry(settings, tmp_path / "out")
+
+
+def test_the_whole_registry_is_checked_without_asking_a_node(config_file: Path) -> None:
+    assert [wallet.address for wallet in check_registry(Settings.load(config_file))] == [BITCOIN, ETHEREUM]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('family = "evm"', 'family = "emv"', "the family 'emv' is unknown"),
+        ('finality = "finalized"', 'finality = "finalised"', "no finality rule 'finalised'.*finalized or confirmations"),
+        ('kind = "electrum"', 'kind = "electrumx"', "source bitcoin_a: the family bitcoin has no sources of kind 'electrumx'"),
+        ('kind = "jsonrpc"', 'kind = "electrum"', "source ethereum_a: the family evm has no sources of kind 'electrum'"),
+    ],
+)
+def test_a_chain_that_its_family_cannot_read_as_it_says_is_refused(
+    config_file: Path, change: Change, old: str, new: str, says: str
+) -> None:
+    change("registry/chains.toml", old, new)
+    settings = Settings.load(config_file)
+    with pytest.raises(ConfigError, match=says):
+        check_registry(settings)

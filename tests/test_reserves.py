@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay import reserves
-from assay.chains.evidence import SUFFIX, read_archive
+from assay.chains.asking import HEALTH, Connect
+from assay.chains.evidence import SUFFIX, EvidenceArchive, read_archive
+from assay.chains.health import read_meters
 from assay.config import Settings
-from assay.errors import RegistryError, SourceMismatchError
+from assay.errors import EvidenceError, RegistryError, SourceMismatchError, SourceUnavailableError
+from assay.origin import Origin
+from assay.replay import read_again
 from sandbox.evm import EvmNode
 from sandbox.scenario import SECOND, WalletPlan, wallets
 from tests.chains.lying_proxy import Call, LyingProxy, tamper_results
@@ -46,11 +52,11 @@ def settings(config_file: Path, nodes: tuple[EvmNode, EvmNode]) -> Settings:
     return Settings.load(config_file)
 
 
-def connect_to(first: str, second: str) -> Callable[[str], str]:
-    return {"assay_ethereum_a": first, "assay_ethereum_b": second}.__getitem__
+def connect_to(first: str, second: str) -> Connect:
+    return lambda source, _: {"assay_ethereum_a": first, "assay_ethereum_b": second}[source.connection]
 
 
-def read_all(settings: Settings, folder: Path, connect: Callable[[str], str]) -> tuple[list[Path], list[Path], Path]:
+def read_all(settings: Settings, folder: Path, connect: Connect) -> tuple[list[Path], list[Path], Path]:
     registry = reserves.check_registry(settings, folder.with_name(f"{folder.name}-registry"))
     chunks = reserves.resolve_block(settings, "ethereum", SECOND, registry, folder, connect=connect)
     reads = [
@@ -88,7 +94,9 @@ def test_reading_again_gives_the_same_files(settings: Settings, nodes: tuple[Evm
     connect = connect_to(nodes[0].url, nodes[1].url)
     for name in ("one", "two"):
         read_all(settings, tmp_path / name, connect)
-    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file() and path.parent.name != HEALTH
+    )
     assert len(files) > 10
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
@@ -108,7 +116,7 @@ def test_a_source_that_lies_about_one_balance_stops_the_chain_and_both_answers_a
 def one_more(call: Call, answer: Call) -> Call:
     """Add one to the last byte of a Multicall3 answer, which is the last wallet's token balance; other calls pass."""
     result = answer.get("result")
-    if call["method"] != "eth_call" or len(result) <= 2 + 64:
+    if call["method"] != "eth_call" or not result or len(result) <= 2 + 64:
         return answer
     return answer | {"result": result[:-2] + f"{(int(result[-2:], 16) + 1) % 256:02x}"}
 
@@ -118,7 +126,7 @@ def test_a_reorganisation_while_balances_were_read_stops_the_chain(
 ) -> None:
     connect = connect_to(nodes[0].url, nodes[1].url)
     chunks, reads, registry = read_all(settings, tmp_path / "raw", connect)
-    block = json.loads(chunks[0].read_text())["block"]
+    block = json.loads(chunks[0].read_text())["blocks"]["0"]
     for node in nodes:
         depth = int(node.call("eth_blockNumber"), 16) - block["height"] + 1
         node.call("anvil_reorg", depth, [])
@@ -141,3 +149,66 @@ def test_a_wallet_without_a_balance_is_not_left_out_in_silence(settings: Setting
     pq.write_table(balances.slice(2), chain / "balances.parquet")
     with pytest.raises(RegistryError, match="was not read"):
         reserves.collect(settings, [chain], registry, tmp_path / "out")
+
+
+def test_balances_come_out_the_same_from_the_archives_once_the_nodes_are_gone(
+    settings: Settings, nodes: tuple[EvmNode, EvmNode], tmp_path: Path
+) -> None:
+    connect = connect_to(nodes[0].url, nodes[1].url)
+    chunks, reads, registry = read_all(settings, tmp_path / "raw", connect)
+    chain = reserves.agree(settings, "ethereum", chunks, reads, registry, tmp_path / "raw", connect=connect)
+    for node in nodes:
+        node.stop()
+    origin = Origin(settings=settings, wallets=registry, liabilities=tmp_path, prices=tmp_path, revision=1, reason="")
+    again = read_again(origin, "ethereum", tmp_path / "raw", tmp_path / "again")
+    for name in ("balances", "offset_balances", "block"):
+        assert (again / f"{name}.parquet").read_bytes() == (chain / f"{name}.parquet").read_bytes(), name
+    offsets = pq.read_table(again / "offset_balances.parquet").column("offset_seconds").to_pylist()
+    assert {offset: offsets.count(offset) for offset in offsets} == {-86_400: 80, 86_400: 80}
+
+
+def test_an_altered_or_missing_archive_does_not_replay(settings: Settings, nodes: tuple[EvmNode, EvmNode], tmp_path: Path) -> None:
+    connect = connect_to(nodes[0].url, nodes[1].url)
+    chunks, reads, registry = read_all(settings, tmp_path / "raw", connect)
+    reserves.agree(settings, "ethereum", chunks, reads, registry, tmp_path / "raw", connect=connect)
+    origin = Origin(settings=settings, wallets=registry, liabilities=tmp_path, prices=tmp_path, revision=1, reason="")
+    (archive,) = (tmp_path / "raw" / "ethereum_b").glob(f"balances-00001{SUFFIX}")
+    kept = EvidenceArchive("")
+    for _, exchange in read_archive(archive):
+        if exchange["method"] != "eth_call":
+            kept.record(exchange["method"], exchange["params"], exchange["result"])
+    kept.write(archive)
+    with pytest.raises(EvidenceError, match="holds no answer to eth_call"):
+        read_again(origin, "ethereum", tmp_path / "raw", tmp_path / "again")
+    archive.unlink()
+    with pytest.raises(EvidenceError, match="not a readable archive"):
+        read_again(origin, "ethereum", tmp_path / "raw", tmp_path / "again")
+
+
+def test_every_disagreement_is_written_down_with_who_said_what(settings: Settings, nodes: tuple[EvmNode, EvmNode], tmp_path: Path) -> None:
+    with LyingProxy(nodes[1].url, tamper_results(one_more)) as liar:
+        connect = connect_to(nodes[0].url, liar.url)
+        chunks, reads, registry = read_all(settings, tmp_path / "raw", connect)
+        with pytest.raises(SourceMismatchError, match="and on 2 more balances"):
+            reserves.agree(settings, "ethereum", chunks, reads, registry, tmp_path / "raw", connect=connect)
+    with (tmp_path / "raw" / "disagreements.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["source"], row["other_source"], int(row["other_amount"]) - int(row["amount"])) for row in rows] == [
+        ("ethereum_a", "ethereum_b", 1)
+    ] * 3
+
+
+def test_a_source_that_keeps_failing_is_left_alone_and_the_failures_are_counted(
+    settings: Settings, nodes: tuple[EvmNode, EvmNode], tmp_path: Path
+) -> None:
+    connect = connect_to(nodes[0].url, "http://127.0.0.1:9")
+    registry = reserves.check_registry(settings, tmp_path / "registry")
+    for _ in range(3):
+        with pytest.raises(SourceUnavailableError, match="connection failed"):
+            reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect)
+    with pytest.raises(SourceUnavailableError, match="left alone"):
+        reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect)
+    tries, failed, meter = read_meters(tmp_path / "raw" / HEALTH)["ethereum_b"]
+    assert (tries, failed, meter.errors) == (3, 3, 3)
+    shutil.rmtree(settings.lake / "raw" / "breakers")
+    reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect_to(nodes[0].url, nodes[1].url))

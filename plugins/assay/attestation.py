@@ -9,34 +9,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay import handover
+from assay import coverage, handover, origin
 from assay.config import Settings
 from assay.errors import ComputationError, PublicationError, SourceBehindError
 from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file, sha256_of
 from assay.liabilities import snapshot
 from assay.liabilities.interface import RawSnapshot
 from assay.publication import publish as publishing
+from assay.publication import source_health
 from assay.publication.log import Log, LogEntry
 from assay.publication.manifest import FILE_NAME as MANIFEST
 from assay.publication.manifest import Correction
-from assay.quality.validation import Dataset, Finding, validate_many
+from assay.quality.validation import Dataset, validate_many
 from assay.warehouse import contracts, runner
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SQL = PROJECT / "sql"
 CONTRACTS = PROJECT / "data" / "contracts"
 
-COVERAGE_SCHEMA = pa.schema(
-    [("item", pa.string()), ("area", pa.string()), ("severity", pa.string()), ("count", pa.int64()), ("description", pa.string())]
-)
 _PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
 
 
@@ -104,15 +100,15 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
     previous = _previous(settings, as_of, inputs)
     reserves, liabilities = Path(inputs["reserves"]), Path(inputs["liabilities"])
     previous_tables = _previous_tables(settings, previous, folder / "previous")
-    coverage = _write_coverage_items(settings, folder / "coverage_items.parquet")
+    items = coverage.write_items(settings, folder / "coverage_items.parquet")
     runner.run(
         SQL,
         {
-            **{name: reserves / f"{name}.parquet" for name in ("wallet_balances", "snapshot_blocks", "assets")},
+            **{name: reserves / f"{name}.parquet" for name in ("wallet_balances", "offset_balances", "snapshot_blocks", "assets")},
             **{name: liabilities / f"{name}.parquet" for name in ("liabilities", "control_totals", "flows")},
             **{f"previous_{name}": path for name, path in previous_tables.items()},
             "prices": prices,
-            "coverage_items": coverage,
+            "coverage_items": items,
         },
         folder / "tables",
         as_of=as_of,
@@ -152,15 +148,17 @@ def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tab
     with new_folder(complete) as temporary:
         for path in sorted(tables.glob("*.parquet")):
             shutil.copyfile(path, temporary / path.name)
-        _complete_coverage(temporary / "coverage.parquet", findings, as_of)
+        coverage.complete(temporary / "coverage.parquet", findings, as_of, contracts_folder=CONTRACTS)
     return complete
 
 
-def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tables: Path, folder: Path) -> dict[str, str]:
-    """Build the whole publication in a folder of its own.
+def stage_publication(
+    settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, tables: Path, folder: Path
+) -> dict[str, str]:
+    """Build the whole publication in a folder of its own, and note what it was computed from.
 
     Returns:
-        `folder`, `manifest_sha256` and `staged_at`: what people approve, and since when it has stood there.
+        `folder`, `manifest_sha256` and `staged_at`: what people approve, and since when it has stood there; and what `publish` needs beside it.
 
     Raises:
         ComputationError: The configuration has changed since the snapshots were taken.
@@ -184,7 +182,16 @@ def stage_publication(settings: Settings, as_of: datetime, inputs: Mapping[str, 
         corrects=_correction(settings, as_of, inputs),
     )
     digest = sha256_of(folder / MANIFEST)
-    return {"folder": str(folder), "manifest_sha256": digest, "staged_at": datetime.now(UTC).isoformat()}
+    origin.keep(settings, digest, inputs, prices)
+    health = source_health.write(
+        settings,
+        as_of,
+        raw,
+        folder / "tables" / "wallet_balances.parquet",
+        folder.with_name(f"{folder.name}-health.parquet"),
+        contracts=CONTRACTS,
+    )
+    return {"folder": str(folder), "manifest_sha256": digest, "staged_at": datetime.now(UTC).isoformat(), "health": str(health)}
 
 
 def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[Mapping[str, Any] | None]) -> str:
@@ -208,7 +215,12 @@ def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[M
             "its manifest has changed since it was staged", subject=str(folder), next_step="clear stage_publication and what follows"
         )
     check_approvals(settings, approvals, since=datetime.fromisoformat(staged["staged_at"]), subject=str(folder))
-    return str(publishing.publish(settings, folder))
+    published = publishing.publish(settings, folder)
+    if not published.repeated:
+        health = publishing.series_folder(settings) / source_health.NAME / f"{published.folder.name}.parquet"
+        with replacing_file(health) as temporary:
+            shutil.copyfile(staged["health"], temporary)
+    return str(published)
 
 
 def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, since: datetime, subject: str) -> None:
@@ -268,38 +280,3 @@ def _previous_tables(settings: Settings, previous: LogEntry | None, folder: Path
 
 def _correction(settings: Settings, as_of: datetime, inputs: Mapping[str, Any]) -> Correction | None:
     return publishing.correction(settings, as_of=as_of, revision=inputs["revision"], reason=inputs["reason"])
-
-
-def _write_coverage_items(settings: Settings, path: Path) -> Path:
-    """Write what is not covered and no table shows: the configuration's statements, and the parts that this version lacks."""
-    stated = [
-        *((f"note:{number}", "reserves", "info", note) for number, note in enumerate(settings.notes, 1)),
-        *(
-            (f"excluded:{number}", "liabilities", "warning", f"Not in the liabilities: {text}")
-            for number, text in enumerate(settings.ledger.excluded, 1)
-        ),
-        ("account_types", "liabilities", "info", f"Account types in the liabilities: {', '.join(settings.ledger.account_types)}."),
-        (
-            "liability_commitment",
-            "commitment",
-            "warning",
-            "Users cannot check that their balance is in the total: there is no commitment to the liabilities.",
-        ),
-        ("signature", "signature", "warning", "The manifest is not signed; the log binds publications to each other and to no key."),
-    ]
-    if not settings.sign_off.required:
-        stated.append(("sign_off", "sign_off", "warning", "Published without the approval of two people: the configuration turns it off."))
-    items = [
-        {"item": item, "area": area, "severity": severity, "count": None, "description": text} for item, area, severity, text in stated
-    ]
-    with replacing_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(items, schema=COVERAGE_SCHEMA), temporary, compression="zstd")
-    return path
-
-
-def _complete_coverage(path: Path, findings: Sequence[Finding], as_of: datetime) -> None:
-    table = pq.read_table(path)
-    rows = pa.Table.from_pylist([{"as_of": as_of, **asdict(finding)} for finding in findings], schema=table.schema)
-    with replacing_file(path) as temporary:
-        pq.write_table(pa.concat_tables([table, rows]).sort_by("item"), temporary, compression="zstd")
-    contracts.check_file(contracts.load_contracts(CONTRACTS)["coverage"], path)

@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `attest`, `status`, `show`, `verify`, `registry check`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `attest`, `status`, `show`, `verify`, `replay`, `registry check`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +21,14 @@ from rich.table import Table
 
 from assay import __version__
 from assay.config import Settings
-from assay.errors import AssayError
+from assay.errors import AssayError, ConfigError
 from assay.lake import format_as_of
+
+_REPLAYED = {
+    (True, True): "the same, byte for byte",
+    (True, False): "the same rows; the file's bytes differ, as another version of the libraries writes it",
+    (False, False): "[bold red]other rows[/]",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="run the independent verifier over a publication")
     verify.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
     verify.set_defaults(run=_verify)
+
+    replay = commands.add_parser("replay", help="compute a publication again from its evidence, without any node")
+    replay.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="a publication; the newest by default")
+    replay.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the computed tables in this new folder")
+    replay.set_defaults(run=_replay)
 
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
     registry.add_parser("check", help="check every wallet's address, without asking a node").set_defaults(run=_check_registry)
@@ -107,6 +120,27 @@ def _verify(given: argparse.Namespace, _console: Console) -> int:
 
     folder = given.folder or newest(Settings.load())
     return subprocess.run([str(Path(sys.executable).parent / "assay-verify"), "publication", str(folder)], check=False).returncode
+
+
+def _replay(given: argparse.Namespace, console: Console) -> int:
+    from assay.replay import replay
+    from assay.terminal import newest
+
+    settings = Settings.load()
+    folder = given.folder or newest(settings)
+    if given.keep and given.keep.exists():
+        raise ConfigError("it exists already", subject=str(given.keep), next_step="name a folder that does not exist yet")
+    with tempfile.TemporaryDirectory() as temporary, console.status(f"computing {folder} again"):
+        found = replay(settings, folder, Path(temporary))
+        if given.keep:
+            shutil.copytree(found[0].path.parent, given.keep)
+    table = Table(title=f"{folder}, computed again from its evidence", title_justify="left")
+    for name in ("table", "rows", "result"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for item in found:
+        table.add_row(item.table, f"{item.rows:,}", _REPLAYED[item.same_rows, item.same_bytes])
+    console.print(table)
+    return 0 if all(item.same_rows for item in found) else 1
 
 
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
+from assay.config import Source
 from assay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ def url_of(connection_id: str) -> str:
     login = f"{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@" if connection.login else ""
     port = f":{connection.port}" if connection.port else ""
     return f"{scheme}://{login}{connection.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
+
+
+def address_of(source: Source, _archive: Path) -> str:
+    """Return the address of a chain's source, wherever its answers are archived. See `url_of`."""
+    return url_of(source.connection)
 
 
 def secret_of(connection_id: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The wallet registry: `wallets.csv`, one row a wallet, checked before a single node is asked.
+"""The registry, checked before a single node is asked: that the chains can be read as they say, and the wallets of `wallets.csv`.
 
-Columns: `chain,address,custody,encumbrance,label`. Every address is checked by its chain's family and kept in its
+One row a wallet. Columns: `chain,address,custody,encumbrance,label`. Every address is checked by its chain's family and kept in its
 canonical form; whatever is wrong is reported with the file's line number. What the values of the other columns may be is said by
 the expectation suite `wallet_registry`, which runs over the Parquet file written here.
 """
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from assay.chains.families import family_of
 from assay.config import Settings
-from assay.errors import RegistryError
+from assay.errors import ConfigError, RegistryError
 from assay.lake import replacing_file
 
 COLUMNS = ("chain", "address", "custody", "encumbrance", "label")
@@ -34,6 +34,51 @@ class Wallet:
     encumbrance: str
     label: str
     row: int
+
+
+def check_registry(settings: Settings) -> list[Wallet]:
+    """Check all that can be checked without asking a node, and return the wallets.
+
+    Raises:
+        ConfigError: See `check_chains`.
+        RegistryError: See `read_wallets`; also a configured chain without a wallet, which would silently count for nothing.
+    """
+    check_chains(settings)
+    wallets = read_wallets(settings)
+    listed = {wallet.chain for wallet in wallets}
+    for name in settings.chains:
+        if name not in listed:
+            raise RegistryError(
+                f"the chain {name} has no wallet",
+                subject=str(settings.registry / "wallets.csv"),
+                next_step="list its wallets, or remove the chain from chains.toml",
+            )
+    return wallets
+
+
+def check_chains(settings: Settings) -> None:
+    """Make sure that each chain's family exists, knows its finality rule, and speaks the protocols of its sources.
+
+    Not part of loading the configuration: the families' modules say it, and are too heavy for every parse of a DAG file.
+
+    Raises:
+        ConfigError: One does not; it names the chain and what would do.
+    """
+    for chain in settings.chains.values():
+        facts = family_of(chain).FACTS
+        if chain.finality not in facts.finality:
+            raise ConfigError(
+                f"the family {chain.family} has no finality rule {chain.finality!r}",
+                subject=f"chain {chain.name}",
+                next_step=f"set finality to {' or '.join(facts.finality)} in chains.toml",
+            )
+        for source in chain.sources:
+            if source.kind not in facts.kinds:
+                raise ConfigError(
+                    f"the family {chain.family} has no sources of kind {source.kind!r}",
+                    subject=f"chain {chain.name}, source {source.name}",
+                    next_step=f"set kind to {' or '.join(facts.kinds)} in chains.toml",
+                )
 
 
 def read_wallets(settings: Settings) -> list[Wallet]:

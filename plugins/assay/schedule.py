@@ -25,10 +25,12 @@ PUBLICATION = Asset(name="publication", uri="assay://publication")
 PARTITION_KEY_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """The attested moment is the partition key of every run and asset event, so two moments can never be mixed."""
 
+_BEHIND_DELAY = timedelta(minutes=10)
+
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(SnapshotPendingError, RetryAction.RETRY, timedelta(seconds=20), reason="the snapshots do not belong together yet"),
-        RetryRule(SourceBehindError, RetryAction.RETRY, timedelta(minutes=10), reason="the blocks after the moment are not final yet"),
+        RetryRule(SourceBehindError, RetryAction.RETRY, _BEHIND_DELAY, reason="the blocks after the moment are not final yet"),
         RetryRule(SourceUnavailableError, RetryAction.RETRY, timedelta(minutes=1), reason="the source may answer later"),
         RetryRule(AssayError, RetryAction.FAIL, reason="trying again cannot change a wrong answer"),
     ]
@@ -79,6 +81,12 @@ SNAPSHOT_PARAMS = {"as_of": AS_OF_PARAM, "correction": CORRECTION_PARAM, "reques
 def settings() -> Settings:
     """Return the configuration in force; a broken one fails the parse and shows as an import error of the DAG."""
     return Settings.load()
+
+
+def behind_retries(settings: Settings) -> int:
+    """Return how often a chain's blocks are looked for: until the latest offset's should be final, and eight hours more."""
+    latest = max((0, *settings.stability.offsets_seconds))
+    return BEHIND_RETRIES + -(-latest // int(_BEHIND_DELAY.total_seconds()))
 
 
 @dataclass(frozen=True, kw_only=True)

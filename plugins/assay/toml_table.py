@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +51,20 @@ class TomlTable:
         """Return a text; without a default, the key must be there."""
         return str(self._typed(key, str, default))
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts; an empty one where there is none."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise self.fail(f"{key} is not a list of texts")
+        return tuple(value)
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        """Return a list of integers; an empty one where there is none."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(number, int) and not isinstance(number, bool) for number in value):
+            raise self.fail(f"{key} is not a list of integers")
+        return tuple(value)
+
     def integer(self, key: str, default: int | None = None) -> int:
         """Return an integer; without a default, the key must be there."""
         return int(self._typed(key, int, default))
@@ -69,24 +83,47 @@ class TomlTable:
             raise self.fail(f"{key} is not a list of tables")
         return [TomlTable(f"{self.subject} [[{key}]] {number}", item) for number, item in enumerate(value, 1)]
 
-    def refuse_unknown(self, known: set[str]) -> None:
-        """Stop at a key that nobody reads: it is a typing error, and its default would be taken in silence."""
-        if unknown := sorted(set(self.values) - known):
-            raise self.fail(f"unknown key {unknown[0]!r}")
+    def without(self, *keys: str) -> TomlTable:
+        """Return the table without some of its keys, which are read in another way."""
+        return TomlTable(self.subject, {key: value for key, value in self.values.items() if key not in keys})
+
+    def over(self, other: TomlTable, *keys: str) -> TomlTable:
+        """Return this table with what it does not state itself taken from another, except some keys."""
+        return TomlTable(self.subject, {**other.without(*keys).values, **self.values})
+
+    def check_keys(self, required: Collection[str], optional: Collection[str] = ()) -> None:
+        """Stop at a key that nobody reads (a typing error, whose default would be taken in silence) and at missing ones.
+
+        All are named at once: a key that is misspelt is both.
+
+        Raises:
+            ConfigError: A key is unknown or missing.
+        """
+        problems = []
+        if unknown := sorted(set(self.values) - set(required) - set(optional)):
+            problems.append(f"unknown {_named(unknown)}")
+        if missing := [key for key in required if key not in self.values]:
+            problems.append(f"the {_named(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        if problems:
+            raise self.fail("; ".join(problems))
 
     def build(self, kind: type[T], **given: Any) -> T:
         """Construct a dataclass from the table; the names and types of its fields are the schema."""
-        self.refuse_unknown({item.name for item in fields(kind)} - set(given))  # type: ignore[arg-type]
+        items = [item for item in fields(kind) if item.name not in given]  # type: ignore[arg-type]
+        required = [item.name for item in items if item.default is MISSING and item.default_factory is MISSING]
+        self.check_keys(required, [item.name for item in items])
         values = dict(self.values)
         checks: dict[str, type] = {"str": str, "int": int, "bool": bool}
-        for item in fields(kind):  # type: ignore[arg-type]
+        for item in items:
             if item.name in values and (expected := checks.get(str(item.type))):
                 self._typed(item.name, expected, None)
             elif item.name in values and str(item.type).startswith("tuple[str"):
-                if not isinstance(values[item.name], list) or not all(isinstance(text, str) for text in values[item.name]):
-                    raise self.fail(f"{item.name} is not a list of texts")
-                values[item.name] = tuple(values[item.name])
-        try:
-            return kind(**values, **given)
-        except TypeError as error:
-            raise self.fail(str(error).partition("() ")[2] or str(error)) from error
+                values[item.name] = self.texts(item.name)
+            elif item.name in values and str(item.type).startswith("tuple[int"):
+                values[item.name] = self.integers(item.name)
+        return kind(**values, **given)
+
+
+def _named(keys: Iterable[str]) -> str:
+    quoted = [repr(key) for key in keys]
+    return f"key {quoted[0]}" if len(quoted) == 1 else f"keys {', '.join(quoted[:-1])} and {quoted[-1]}"

@@ -21,6 +21,8 @@ select
     balances.custody,
     balances.encumbrance,
     balances.ownership_status,
-    balances.evidence
+    balances.evidence,
+    balances.read_height,
+    balances.read_time
 from balances
 cross join moments

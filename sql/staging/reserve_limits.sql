@@ -7,6 +7,14 @@ blocks as (
     select * from inputs.snapshot_blocks
 ),
 
+offsets as (
+    select * from inputs.offset_balances
+),
+
+moments as (
+    select * from moments
+),
+
 prices as (
     select * from inputs.prices
 ),
@@ -107,6 +115,32 @@ distant_blocks as (
     where distance_seconds > 0
 ),
 
+live_reads as (
+    select
+        'read_live:' || balances.chain as item,
+        'reserves' as area,
+        'warning' as severity,
+        max(date_diff('second', moments.as_of, balances.read_time)) as count,
+        balances.chain || ' cannot be asked about the past: its balances were read up to so many seconds after the attested moment.'
+            as description
+    from balances
+    cross join moments
+    where balances.read_time is not null
+    group by balances.chain
+),
+
+chains_without_offsets as (
+    select
+        'not_read_around:' || blocks.chain as item,
+        'reserves' as area,
+        'info' as severity,
+        null::bigint as count,
+        'The balances of ' || blocks.chain || ' were read at the snapshot only, so a balance that was there just for it would not show.'
+            as description
+    from blocks
+    anti join offsets on blocks.chain = offsets.chain
+),
+
 single_source_prices as (
     select
         'single_price_source:' || asset as item,
@@ -133,3 +167,7 @@ union all
 select * from distant_blocks
 union all
 select * from single_source_prices
+union all
+select * from live_reads
+union all
+select * from chains_without_offsets

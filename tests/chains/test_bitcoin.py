@@ -1,8 +1,12 @@
+"""Against ElectrumX on regtest blocks that Bitcoin Core's own kernel validated; lies and failures come from a proxy in front of it."""
+
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -16,16 +20,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from assay.chains.bitcoin import ElectrumReader, check_address, reader
-from assay.chains.evidence import EvidenceArchive
-from assay.chains.interface import Balance, SnapshotBlock
-from assay.chains.quorum import agree_on_balances
+from assay.chains.bitcoin import check_address, reader
+from assay.chains.bitcoin_electrum import ElectrumReader
+from assay.chains.evidence import EvidenceArchive, read_archive
+from assay.chains.interface import Balance, Reader, SnapshotBlock
+from assay.chains.quorum import agree_on_balances, agree_on_block, agree_on_hash
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
+from assay.errors import (
+    AssayError,
+    ConfigError,
+    EvidenceError,
+    RegistryError,
+    SourceBehindError,
+    SourceMismatchError,
+    SourceUnavailableError,
+)
 from sandbox.bitcoin import BitcoinNode
 from sandbox.bitcoin_blocks import BITCOIN, MinedChain, mine
+from sandbox.bitcoin_keys import sha256d
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
 from tests.chains.electrum_proxy import Twist, after, change, line, proxy
+from tests.chains.esplora_server import EsploraChain
+from tests.chains.scripted_server import ScriptedServer
 
 T = TypeVar("T")
 
@@ -33,6 +49,7 @@ SOURCE = Source(name="electrum_a", kind="electrum", connection="assay_bitcoin_a"
 CHAIN = Chain(name="bitcoin", family="bitcoin", asset="BTC", network="regtest", genesis=BITCOIN.genesis, confirmations=6, sources=(SOURCE,))
 PATIENT = replace(CHAIN, max_distance_seconds=10**9)
 ASSETS = {"BTC": Asset(symbol="BTC", name="Bitcoin", decimals=8)}
+UNUSED = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 PLANS = [plan for plan in wallets(litecoin=False) if plan.chain == "bitcoin"]
 
 
@@ -137,9 +154,8 @@ def test_the_snapshot_block_says_how_it_became_final(node: BitcoinNode, mined: M
 
 def test_an_address_that_was_never_used_holds_zero_and_has_evidence(node: BitcoinNode) -> None:
     archive = EvidenceArchive("test")
-    unused = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
-    (balance,) = ask(node.electrum_url, read_at(SECOND, [unused]), archive=archive)
-    assert balance.amount == 0
+    (balance,) = ask(node.electrum_url, read_at(SECOND, [UNUSED]), archive=archive)
+    assert (balance.amount, balance.since) == (0, None)
     archive.require(balance.evidence)
 
 
@@ -150,8 +166,6 @@ def test_an_address_asked_for_twice_is_answered_twice(node: BitcoinNode) -> None
 
 
 def test_evidence_names_only_archived_exchanges_and_no_address_of_a_server(node: BitcoinNode, tmp_path: Path) -> None:
-    from assay.chains.evidence import read_archive
-
     archive = EvidenceArchive("test")
     balances = ask(node.electrum_url, read_at(SECOND, addresses_of(node)), archive=archive)
     kept = dict(read_archive(archive.write(tmp_path / "a.jsonl.zst")))
@@ -183,7 +197,171 @@ def test_requests_are_sent_no_faster_than_configured(node: BitcoinNode) -> None:
     assert time.monotonic() - started > 0.4
 
 
+def test_balances_are_replayed_from_the_archive_alone(node: BitcoinNode, tmp_path: Path) -> None:
+    archive = EvidenceArchive("test")
+    wanted = [*addresses_of(node), UNUSED]
+
+    async def work(opened: ElectrumReader) -> tuple[SnapshotBlock, list[Balance]]:
+        block = await opened.resolve(SECOND)
+        return block, await opened.read(block, wanted)
+
+    block, balances = ask(node.electrum_url, work, archive=archive)
+    path = archive.write(tmp_path / "a.jsonl.zst")
+    again = EvidenceArchive("again")
+    assert ask(f"tape:{path}", lambda opened: opened.read(block, wanted), archive=again) == balances
+    with pytest.raises(EvidenceError, match="holds no answer"):
+        ask(f"tape:{path}", lambda opened: opened.read(replace(block, height=block.height - 1), wanted))
+
+
+def test_an_address_counts_as_used_from_its_first_transaction_on(node: BitcoinNode) -> None:
+    async def work(opened: ElectrumReader) -> list[list[bool]]:
+        blocks = [await opened.resolve(moment) for moment in (FIRST, SECOND, SECOND + timedelta(minutes=30))]
+        return [await opened.used(block, [*addresses_of(node), UNUSED]) for block in blocks]
+
+    first, second, later = ask(node.electrum_url, work)
+    assert first == [plan.first["BTC"] > 0 for plan in PLANS] + [False]
+    assert second == [plan.first["BTC"] > 0 or plan.second["BTC"] > 0 for plan in PLANS] + [False]
+    assert later == [any(stage["BTC"] for stage in (plan.first, plan.second, plan.later)) for plan in PLANS] + [False]
+
+
+def test_an_esplora_server_over_the_same_chain_agrees(node: BitcoinNode, mined: MinedChain) -> None:
+    esplora = replace(SOURCE, name="esplora_a", kind="esplora")
+    names = [node.call("getblockhash", height) for height in range(len(mined.blocks) + 1)]
+    blocks = [bytes.fromhex(node.call("getblock", name, 0)) for name in names]
+
+    async def work(opened: Reader) -> tuple[SnapshotBlock, list[Balance]]:
+        block = await opened.resolve(SECOND)
+        return block, await opened.read(block, addresses_of(node))
+
+    async def through_esplora(url: str) -> tuple[SnapshotBlock, list[Balance]]:
+        async with reader(CHAIN, esplora, assets=ASSETS, archive=EvidenceArchive("test"), url=url) as opened:
+            return await work(opened)
+
+    block, balances = ask(node.electrum_url, work)
+    with ScriptedServer(EsploraChain(blocks)) as server:
+        other_block, others = asyncio.run(through_esplora(server.url))
+    assert agree_on_block({"electrum_a": block, "esplora_a": other_block}) == block
+    assert agree_on_balances("bitcoin", {"electrum_a": balances, "esplora_a": others}) == balances
+    assert [balance.since for balance in balances] == [balance.since for balance in others]
+
+
+# Headers that link the evidence to the block
+
+
+def recheck(since: int | None) -> Callable[[ElectrumReader], Awaitable[tuple[SnapshotBlock, str]]]:
+    async def work(opened: ElectrumReader) -> tuple[SnapshotBlock, str]:
+        block = await opened.resolve(SECOND)
+        return block, await opened.recheck(block, since=since)
+
+    return work
+
+
+@pytest.mark.parametrize("stretch", [1, 7, 100, 2016])
+@pytest.mark.parametrize("since", [0, 1, 130, 240])
+def test_all_headers_from_the_oldest_evidence_on_are_archived_and_linked(
+    node: BitcoinNode, mined: MinedChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int, since: int
+) -> None:
+    monkeypatch.setattr("assay.chains.bitcoin_reader.STRETCH", stretch)
+    archive = EvidenceArchive("test")
+
+    async def work(opened: ElectrumReader) -> str:
+        block = await opened.resolve(SECOND)
+        opened.archive = archive
+        assert await opened.recheck(block, since=since) == block.hash
+        return block.hash
+
+    found = ask(node.electrum_url, work)
+    headers: dict[int, bytes] = {}
+    for _, line in read_archive(archive.write(tmp_path / "a.jsonl.zst")):
+        first, count = line["params"]
+        raw = bytes.fromhex(line["result"]["hex"])
+        assert (line["method"], len(raw), count <= stretch) == ("blockchain.block.headers", 80 * count, True)
+        headers |= {first + place: raw[80 * place : 80 * place + 80] for place in range(count)}
+    height = mined.snapshots[SECOND]
+    assert sorted(headers) == list(range(since, height + 1))
+    assert [headers[place] for place in range(max(1, since), height + 1)] == [
+        block[:80] for block in mined.blocks[max(0, since - 1) : height]
+    ]
+    assert sha256d(headers[height])[::-1].hex() == found
+
+
+def test_without_evidence_only_the_blocks_hash_is_read_again(node: BitcoinNode) -> None:
+    block, found = ask(node.electrum_url, recheck(None))
+    assert found == block.hash
+
+
+def at_height(height: int, lie: Callable[[str], str]) -> Twist:
+    """Alter one header wherever it is asked for in a stretch of more than those that a search asks for."""
+
+    def alter(params: list[Any], found: Any) -> Any:
+        first, count = params
+        if count <= 12 or not first <= height < first + count:
+            return found
+        headers = [lie(item) if first + place == height else item for place, item in enumerate(found["headers"])]
+        return found | {"headers": headers}
+
+    return change("blockchain.block.headers", alter)
+
+
+def with_nonce(header: str, nonce: int) -> str:
+    return header[:152] + struct.pack("<I", nonce).hex()
+
+
+WRONG_HEADERS = {
+    "another nonce": lambda header: with_nonce(header, int.from_bytes(bytes.fromhex(header[152:]), "little") + 1),
+    "another root": lambda header: header[:72] + "00" * 32 + header[136:],
+    "another block before it": lambda header: header[:8] + "00" * 32 + header[72:],
+    "easier than the network allows": lambda header: header[:144] + "ffff7f21" + header[152:],
+}
+
+
+@pytest.mark.parametrize("height", [100, 150, 200])
+@pytest.mark.parametrize("wrong", WRONG_HEADERS)
+def test_a_header_that_does_not_lead_to_the_block_is_refused(node: BitcoinNode, height: int, wrong: str) -> None:
+    with pytest.raises(SourceMismatchError, match=r"its headers 100 to \d+ are wrong"):
+        ask(node.electrum_url, recheck(100), twist=at_height(height, WRONG_HEADERS[wrong]))
+
+
+def test_another_block_at_the_end_of_the_headers_is_another_hash(node: BitcoinNode, mined: MinedChain) -> None:
+    height = mined.snapshots[SECOND]
+
+    def mine_again(header: str) -> str:
+        nonce = 1 << 20
+        while sha256d(bytes.fromhex(with_nonce(header, nonce)))[31] > 0x7F:
+            nonce += 1
+        return with_nonce(header, nonce)
+
+    block, found = ask(node.electrum_url, recheck(100), twist=at_height(height, mine_again))
+    with pytest.raises(SourceMismatchError, match="reorganised"):
+        agree_on_hash(block, {"electrum_a": found})
+
+
+def test_a_header_of_a_transactions_block_that_no_work_stands_behind_is_refused(node: BitcoinNode) -> None:
+    def made_up(_: list[Any], header: str) -> str:
+        return header[:144] + "00000101" + header[152:]
+
+    with pytest.raises(SourceMismatchError, match="does not carry the work"):
+        ask(node.electrum_url, read_at(SECOND, addresses_of(node)), twist=change("blockchain.block.header", made_up))
+
+
 # What is refused
+
+
+def test_a_sister_chain_with_the_same_genesis_block_is_refused(node: BitcoinNode, mined: MinedChain) -> None:
+    async def work(opened: ElectrumReader) -> None:
+        opened.rules = replace(opened.rules, landmark=(10, sha256d(mined.blocks[9][:80])[::-1].hex()))
+        await opened.check_network()
+        opened.rules = replace(opened.rules, landmark=(10, "00" * 32))
+        with pytest.raises(SourceMismatchError, match="block 10 is .* it serves a sister chain"):
+            await opened.check_network()
+        opened.chain = replace(CHAIN, genesis="")
+        with pytest.raises(SourceMismatchError, match="sister chain"):
+            await opened.check_network()
+        opened.rules = replace(opened.rules, landmark=None)
+        with pytest.raises(RegistryError, match="genesis block is not given"):
+            await opened.check_network()
+
+    ask(node.electrum_url, work)
 
 
 def test_a_source_on_another_network_is_refused(node: BitcoinNode) -> None:
@@ -268,7 +446,7 @@ def test_tokens_and_foreign_decimals_are_configuration_errors(node: BitcoinNode)
 
 @pytest.mark.parametrize(
     ("chain", "source"),
-    [(CHAIN, replace(SOURCE, kind="esplora")), (replace(CHAIN, finality="finalized"), SOURCE), (replace(CHAIN, confirmations=0), SOURCE)],
+    [(CHAIN, replace(SOURCE, kind="jsonrpc")), (replace(CHAIN, finality="finalized"), SOURCE), (replace(CHAIN, confirmations=0), SOURCE)],
 )
 def test_a_configuration_that_the_family_does_not_know_is_refused(chain: Chain, source: Source) -> None:
     with pytest.raises(ConfigError):
@@ -402,6 +580,47 @@ def test_a_server_that_does_not_answer_in_full_is_unavailable(node: BitcoinNode,
     assert "127.0.0.1" not in str(caught.value)
     assert caught.value.RETRYABLE
     assert time.monotonic() - started < 10, "nothing may be tried twice"
+
+
+LASTING = {
+    "a history over the server's limit": ({"code": 1, "message": "history too large"}, "raise the server's limit"),
+    "a history over another server's limit": ({"code": -32603, "message": "get_history exceeds max_history of 125000"}, "UTXO-set file"),
+    "a reply over the server's limit": (
+        {"code": -32600, "message": "response too large (over 1,000,000 bytes"},
+        "lower the source's batch_size",
+    ),
+    "an unknown method": ({"code": -32601, "message": "unknown method"}, "speaks protocol 1.4"),
+    "a bad request": ({"code": 1, "message": "is not a valid script hash"}, "whole index"),
+}
+
+
+@pytest.mark.parametrize("refusal", LASTING)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_refusal_that_will_not_pass_is_not_tried_again(node: BitcoinNode, refusal: str, whole: bool) -> None:
+    error, next_step = LASTING[refusal]
+
+    def twist(requests: list[Any], replies: list[Any]) -> bytes:
+        if requests[0]["method"] != "blockchain.scripthash.get_history":
+            return line(replies)
+        return line({"jsonrpc": "2.0", "id": None, "error": error} if whole else [{"id": reply["id"], "error": error} for reply in replies])
+
+    with pytest.raises(SourceMismatchError, match=re.escape(error["message"])) as caught:
+        ask(node.electrum_url, read_at(SECOND, addresses_of(node)), twist=twist)
+    assert next_step in caught.value.next_step
+    assert not caught.value.RETRYABLE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [{"code": -101, "message": "excessive resource usage"}, {"code": -102, "message": "server busy"}, {"code": 2, "message": "daemon"}],
+)
+def test_a_refusal_that_may_pass_is_tried_again(node: BitcoinNode, error: dict[str, Any]) -> None:
+    with pytest.raises(SourceUnavailableError, match=error["message"]):
+        ask(
+            node.electrum_url,
+            read_at(SECOND, addresses_of(node)),
+            twist=lambda _, replies: line([{"id": reply["id"], "error": error} for reply in replies]),
+        )
 
 
 def test_answers_in_another_order_are_put_right(node: BitcoinNode) -> None:

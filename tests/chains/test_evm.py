@@ -1,84 +1,25 @@
-"""The EVM reader against real anvil nodes, and against servers that lie about them."""
+"""The EVM reader against real anvil nodes."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from assay.chains.evm import EvmReader, check_address
-from assay.chains.evm_abi import MULTICALL3
+from assay.chains.evm import EvmReader
+from assay.chains.evm_abi import DEPRECATED, MULTICALL3
 from assay.chains.interface import Balance, SnapshotBlock
-from assay.chains.quorum import agree_on_balances
-from assay.config import Asset, Chain, Source, Token
-from assay.errors import AmountError, AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
+from assay.config import Asset, Token
+from assay.errors import AmountError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from sandbox.evm import AFTER, BEFORE, EvmNode
-from sandbox.processes import free_port
-from sandbox.scenario import FIRST, SECOND, wallets
-from tests.chains.lying_proxy import Answer, Lie, LyingProxy, tamper_results
-
-T = TypeVar("T")
-
-TOKENS = {"ethereum": "0xdAC17F958D2ee523a2206206994597C13D831ec7", "arbitrum": "0xFd086bC7CD5C481DCC9C85ebE478A1C0b69FCbb9"}
-CHAIN_IDS = {"ethereum": 1, "arbitrum": 42161}
-ASSETS = {"ETH": Asset(symbol="ETH", name="Ether", decimals=18), "USDT": Asset(symbol="USDT", name="Tether USD", decimals=6)}
-
-
-@dataclass
-class Recorded:
-    """An archive that keeps exchanges as they are."""
-
-    exchanges: list[tuple[str, Any, Any]] = field(default_factory=list)
-
-    def record(self, method: str, params: object, result: object) -> str:
-        self.exchanges.append((method, params, result))
-        return f"{len(self.exchanges):064x}"
-
-
-def chain_of(name: str, **changes: Any) -> Chain:
-    token = Token(asset="USDT", contract=TOKENS[name], decimals=6, source="")
-    chain = Chain(
-        name=name,
-        family="evm",
-        asset="ETH",
-        chain_id=CHAIN_IDS[name],
-        finality="finalized",
-        max_distance_seconds=600,
-        tokens={"USDT": token},
-    )
-    return replace(chain, **changes)
-
-
-def source_of(**changes: Any) -> Source:
-    return replace(Source(name="node_a", kind="jsonrpc", connection="unused", batch_size=50, timeout_seconds=20), **changes)
-
-
-def ask(
-    url: str, question: Callable[[EvmReader], Awaitable[T]], *, chain: Chain | None = None, source: Source | None = None, **kwargs: Any
-) -> T:
-    """Open a reader, ask it, close it."""
-
-    async def run() -> T:
-        archive = kwargs.get("archive") or Recorded()
-        async with EvmReader(
-            chain or chain_of("ethereum"), source or source_of(), assets=kwargs.get("assets", ASSETS), archive=archive, url=url
-        ) as reader:
-            return await question(reader)
-
-    return asyncio.run(run())
-
-
-def ask_liar(node: EvmNode, lie: Lie, question: Callable[[EvmReader], Awaitable[T]], **kwargs: Any) -> T:
-    with LyingProxy(node.url, lie) as proxy:
-        return ask(proxy.url, question, **kwargs)
+from sandbox.scenario import FIRST, SECOND
+from tests.chains.evm_asking import ABSENT, ASSETS, TOKENS, Recorded, ask, ask_liar, chain_of, newest, planned, read_at, started, told
+from tests.chains.evm_contracts import token_code
+from tests.chains.lying_proxy import LyingProxy, tamper_results
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +32,9 @@ def arbitrum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvmNode]:
     yield from started(tmp_path_factory.mktemp("arbitrum"), "arbitrum")
 
 
-def started(folder: Path, chain: str) -> Iterator[EvmNode]:
-    plans = wallets(litecoin=False)
-    with EvmNode(folder=folder, chain=chain, chain_id=CHAIN_IDS[chain], plans=plans, token_contract=TOKENS[chain]) as node:
-        yield node
+@pytest.fixture(scope="module")
+def block(ethereum: EvmNode) -> SnapshotBlock:
+    return ask(ethereum.url, lambda reader: reader.resolve(SECOND))
 
 
 @pytest.fixture
@@ -102,30 +42,6 @@ def bare(tmp_path: Path) -> Iterator[EvmNode]:
     """A node of its own for tests that change it."""
     with EvmNode(folder=tmp_path, chain="ethereum", chain_id=1, plans=[], token_contract=TOKENS["ethereum"]) as node:
         yield node
-
-
-@pytest.fixture(scope="module")
-def block(ethereum: EvmNode) -> SnapshotBlock:
-    return ask(ethereum.url, lambda reader: reader.resolve(SECOND))
-
-
-def newest(node: EvmNode) -> SnapshotBlock:
-    raw = node.call("eth_getBlockByNumber", "latest", False)
-    return SnapshotBlock(
-        chain=node.chain, height=int(raw["number"], 16), hash=raw["hash"], time=SECOND, finality="finalized", distance_seconds=0
-    )
-
-
-def planned(node: EvmNode, moment: str) -> list[tuple[str, str, int]]:
-    return [(node.addresses[plan.index], asset, getattr(plan, moment)[asset]) for plan in node.plans for asset in ("ETH", "USDT")]
-
-
-def told(balances: list[Balance]) -> list[tuple[str, str, int]]:
-    return [(balance.address, balance.asset, balance.amount) for balance in balances]
-
-
-def read_at(block: SnapshotBlock, addresses: list[str]) -> Callable[[EvmReader], Awaitable[list[Balance]]]:
-    return lambda reader: reader.read(block, addresses)
 
 
 # Reading
@@ -231,6 +147,16 @@ def test_a_balance_over_38_digits_is_refused_naming_the_address(ethereum: EvmNod
 
     with pytest.raises(AmountError, match=ethereum.addresses[0]):
         ask_liar(ethereum, inflate, lambda reader: reader.read(block, [ethereum.addresses[0]]))
+
+
+@pytest.mark.parametrize("name", ["ethereum", "arbitrum"])
+def test_an_account_that_nobody_has_used_is_a_zero_with_its_archived_answer(request: pytest.FixtureRequest, name: str) -> None:
+    node: EvmNode = request.getfixturevalue(name)
+    archive, chain = Recorded(), chain_of(name)
+    found = ask(node.url, lambda reader: reader.resolve(SECOND), chain=chain)
+    balances = ask(node.url, read_at(found, [ABSENT]), chain=chain, archive=archive)
+    assert told(balances) == [(ABSENT, "ETH", 0), (ABSENT, "USDT", 0)]
+    assert all(ABSENT[2:].lower() in str(archive.exchanges[int(balance.evidence, 16) - 1][1]).lower() for balance in balances)
 
 
 # The snapshot block
@@ -346,247 +272,30 @@ def test_a_token_that_returns_nothing_is_an_error_and_never_zero(request: pytest
         ask(node.url, lambda reader: reader.read(found, [node.addresses[1]]), chain=chain)
 
 
-# Sources that fail or lie
+def test_a_token_whose_decimals_changed_is_right_before_and_refused_after(bare: EvmNode) -> None:
+    contract = "0x00000000000000000000000000000000000C0DE1"
+    chain = chain_of("ethereum", tokens={"USDT": Token(asset="USDT", contract=contract, decimals=6, source="")})
+    bare.call("anvil_setCode", contract, token_code(decimals=6))
+    bare.mine_many(2, 12)
+    before = newest(bare)
+    bare.mine_many(1, 12)  # anvil_setCode changes the newest block's state in place
+    bare.call("anvil_setCode", contract, token_code(decimals=18))
+    bare.mine_many(1, 12)
+    assert ask(bare.url, lambda reader: reader.check_assets(before), chain=chain) is None
+    with pytest.raises(RegistryError, match="has 18 decimals and the registry says 6"):
+        ask(bare.url, lambda reader: reader.check_assets(newest(bare)), chain=chain)
 
 
-def status(code: int) -> Lie:
-    return lambda request, content: Answer(status=code, content=content)
-
-
-@pytest.mark.parametrize(
-    ("lie", "kind", "words"),
-    [
-        (status(429), SourceUnavailableError, "HTTP status 429"),
-        (status(500), SourceUnavailableError, "HTTP status 500"),
-        (status(503), SourceUnavailableError, "HTTP status 503"),
-        (status(401), ConfigError, "HTTP status 401"),
-        (status(302), ConfigError, "HTTP status 302"),
-        (lambda request, content: Answer(content=content[:-20]), SourceUnavailableError, "cut off"),
-        (lambda request, content: Answer(content=content[:-20], promised=len(content)), SourceUnavailableError, "connection failed"),
-        (lambda request, content: Answer(content=content, delay=1.6), SourceUnavailableError, "within 1 s"),
-        (lambda request, content: b"", SourceUnavailableError, "cut off"),
-        (lambda request, content: b"<html>busy</html>", SourceUnavailableError, "not JSON"),
-        (lambda request, content: b"[" * 100_000, SourceUnavailableError, "not JSON"),
-        (lambda request, content: b"null", SourceMismatchError, "node_a"),
-        (lambda request, content: b"[]", SourceMismatchError, "node_a"),
-        (
-            lambda request, content: b'{"jsonrpc":"2.0","id":null,"error":{"code":-32005,"message":"slow down"}}',
-            SourceUnavailableError,
-            "slow down",
-        ),
-        (
-            lambda request, content: b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no state"}}',
-            SourceMismatchError,
-            "no state",
-        ),
-        (lambda request, content: b'{"jsonrpc":"2.0","id":null,"error":"no"}', SourceMismatchError, "error None: no"),
-    ],
-)
-@pytest.mark.parametrize("name", ["ethereum", "arbitrum"])
-def test_a_source_that_does_not_answer_in_full_stops_the_read(
-    request: pytest.FixtureRequest, name: str, lie: Lie, kind: type[AssayError], words: str
-) -> None:
-    node: EvmNode = request.getfixturevalue(name)
-    chain = chain_of(name)
-    found = ask(node.url, lambda reader: reader.resolve(SECOND), chain=chain)
-
-    def only_balances(asked: Any, content: bytes) -> Answer | bytes:
-        is_code = isinstance(asked, dict) and asked["method"] == "eth_getCode"
-        return content if is_code else lie(asked, content)
-
-    with pytest.raises(AssayError, match=words) as raised:
-        ask_liar(
-            node, only_balances, lambda reader: reader.read(found, [node.addresses[0]]), chain=chain, source=source_of(timeout_seconds=1)
-        )
-    assert type(raised.value) is kind or (kind is SourceMismatchError and isinstance(raised.value, kind))
-    assert "source node_a" in str(raised.value)
-
-
-def test_a_source_that_refuses_the_connection_is_unavailable() -> None:
-    with pytest.raises(SourceUnavailableError, match="source node_a, chain id: the connection failed"):
-        ask(f"http://127.0.0.1:{free_port()}", lambda reader: reader.check_network())
-
-
-def batch_lies() -> dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]]:
-    def changed(index: int, **values: Any) -> Callable[[list[dict[str, Any]]], Any]:
-        return lambda items: [item | values if position == index else item for position, item in enumerate(items)]
-
-    def without(index: int, name: str) -> Callable[[list[dict[str, Any]]], Any]:
-        return lambda items: [
-            {key: value for key, value in item.items() if position != index or key != name} for position, item in enumerate(items)
-        ]
-
-    return {
-        "one answer missing": (lambda items: items[:-1], "1 of 4 calls were not answered"),
-        "one answer twice": (lambda items: [*items[:-1], items[0]], "two answers have the id"),
-        "one answer more": (lambda items: [*items, items[0]], "two answers have the id"),
-        "an id never asked": (changed(1, id=10**6), "which was not asked"),
-        "an id as text": (changed(1, id="2"), "which was not asked"),
-        "an id that is true": (changed(0, id=True), "which was not asked"),
-        "no id": (without(1, "id"), "which was not asked"),
-        "no result": (without(2, "result"), "no result"),
-        "a null result": (changed(2, result=None), "no result"),
-        "an error without an id": (lambda items: [{"error": {"code": 1, "message": "no"}, "id": None}], "error 1: no"),
-        "an empty result": (changed(0, result="0x"), "not a quantity"),
-        "an empty token result": (changed(1, result="0x"), "0 bytes and not 32"),
-        "a token result one byte short": (
-            lambda items: [item | {"result": item["result"][:-2]} for item in items],
-            "bytes and not 32|not a quantity",
-        ),
-        "a token result of two words": (changed(1, result="0x" + "00" * 64), "64 bytes and not 32"),
-        "a number": (changed(0, result=5), "not a quantity"),
-        "a negative quantity": (changed(0, result="-0x5"), "not a quantity"),
-        "an over-long quantity": (changed(0, result="0x1" + "0" * 64), "not a quantity"),
-        "blanks in a token result": (changed(1, result="0x " + "00" * 31 + " "), "not hexadecimal"),
-        "an item that is no object": (lambda items: [7, *items[1:]], "which was not asked"),
-    }
-
-
-@pytest.mark.parametrize("lie", batch_lies())
-def test_a_batch_that_is_not_one_good_answer_a_call_stops_the_read(arbitrum: EvmNode, lie: str) -> None:
-    change, words = batch_lies()[lie]
-    chain = chain_of("arbitrum")
-    found = ask(arbitrum.url, lambda reader: reader.resolve(SECOND), chain=chain)
-
-    def tamper(request: Any, content: bytes) -> bytes:
-        # Anvil may answer in any order; the lies count on the order of the calls.
-        ordered = sorted(json.loads(content), key=lambda item: item["id"]) if isinstance(request, list) else None
-        return content if ordered is None else json.dumps(change(ordered)).encode()
-
-    with pytest.raises(AssayError, match=words) as raised:
-        ask_liar(arbitrum, tamper, lambda reader: reader.read(found, [arbitrum.addresses[0], arbitrum.addresses[1]]), chain=chain)
-    assert "source node_a" in str(raised.value)
-
-
-def test_a_batch_answered_in_another_order_is_read_right(arbitrum: EvmNode) -> None:
-    chain = chain_of("arbitrum")
-    found = ask(arbitrum.url, lambda reader: reader.resolve(SECOND), chain=chain)
-
-    def shuffle(request: Any, content: bytes) -> bytes:
-        return json.dumps(json.loads(content)[::-1]).encode() if isinstance(request, list) else content
-
-    balances = ask_liar(arbitrum, shuffle, lambda reader: reader.read(found, list(arbitrum.addresses.values())), chain=chain)
-    assert told(balances) == planned(arbitrum, "second")
-
-
-def multicall_lies() -> dict[str, tuple[Callable[[str], str], str]]:
-    word = 64
-    return {
-        "nothing": (lambda result: "0x", "not a list of 4 answers"),
-        "cut off": (lambda result: result[:-word], "failed or its result has not 32 bytes|follow"),
-        "one word more": (lambda result: result + "0" * word, "failed or its result"),
-        "one answer less": (lambda result: result[: 2 + word] + f"{3:064x}" + result[2 + 2 * word :], "not a list of 4 answers"),
-        "a failed call": (lambda result: result[: 2 + 6 * word] + "0" * word + result[2 + 7 * word :], "ETH balance of .* failed"),
-        "overlapping answers": (
-            lambda result: result[: 2 + 3 * word] + result[2 + 2 * word : 2 + 3 * word] + result[2 + 4 * word :],
-            "do not follow one another",
-        ),
-        "an offset beyond the end": (
-            lambda result: result[: 2 + 5 * word] + "f" * word + result[2 + 6 * word :],
-            "do not follow one another",
-        ),
-    }
-
-
-@pytest.mark.parametrize("lie", multicall_lies())
-def test_an_answer_of_multicall3_that_is_not_one_word_a_call_stops_the_read(ethereum: EvmNode, block: SnapshotBlock, lie: str) -> None:
-    change, words = multicall_lies()[lie]
-
-    def tamper(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        return answer | {"result": change(answer["result"])} if call["method"] == "eth_call" else answer
-
-    with pytest.raises(SourceMismatchError, match=words) as raised:
-        ask_liar(ethereum, tamper_results(tamper), lambda reader: reader.read(block, [ethereum.addresses[0], ethereum.addresses[1]]))
-    assert "source node_a" in str(raised.value)
-
-
-def test_one_wrong_balance_of_one_source_is_found_by_comparing_sources(ethereum: EvmNode, block: SnapshotBlock) -> None:
-    addresses = list(ethereum.addresses.values())
-    amount = ethereum.plans[3].second["USDT"]
-
-    def shave(request: Any, content: bytes) -> bytes:
-        return content.replace(f"{amount:064x}".encode(), f"{amount - 1:064x}".encode())
-
-    answers = {
-        "node_a": ask(ethereum.url, lambda reader: reader.read(block, addresses)),
-        "node_b": ask_liar(ethereum, shave, lambda reader: reader.read(block, addresses), source=source_of(name="node_b")),
-    }
-    with pytest.raises(SourceMismatchError, match=addresses[3]) as raised:
-        agree_on_balances("ethereum", answers)
-    assert str(amount) in str(raised.value)
-    assert str(amount - 1) in str(raised.value)
-
-
-def test_a_request_is_sent_once_and_never_again_after_an_error(ethereum: EvmNode) -> None:
-    with LyingProxy(ethereum.url, status(503)) as proxy:
-        with pytest.raises(SourceUnavailableError):
-            ask(proxy.url, lambda reader: reader.check_network())
-        assert len(proxy.requests) == 1
-
-
-def test_batches_hold_no_more_calls_than_the_source_allows(arbitrum: EvmNode) -> None:
-    chain = chain_of("arbitrum")
-    found = ask(arbitrum.url, lambda reader: reader.resolve(SECOND), chain=chain)
-    with LyingProxy(arbitrum.url, lambda request, content: content) as proxy:
-        addresses = list(arbitrum.addresses.values())
-        ask(proxy.url, lambda reader: reader.read(found, addresses), chain=chain, source=source_of(batch_size=7))
-        sizes = [len(request) for request in proxy.requests if isinstance(request, list)]
-    assert max(sizes) == 7
-    assert sum(sizes) == 2 * len(addresses)
-
-
-# Addresses
-
-KNOWN = [
-    "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
-    "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
-    "0x52908400098527886E0F7030069857D2E4169EE7",
-]
-"""Test cases of EIP-55; the last one is all upper case by its checksum."""
-
-
-@pytest.mark.parametrize("address", KNOWN)
-def test_known_checksums_are_accepted_and_lower_case_is_given_one(address: str) -> None:
-    assert check_address(chain_of("ethereum"), address) == address
-    assert check_address(chain_of("ethereum"), address.lower()) == address
-
-
-@given(st.binary(min_size=20, max_size=20).filter(any), st.integers(0, 39))
-def test_any_single_letter_in_the_wrong_case_is_refused(raw: bytes, position: int) -> None:
-    chain = chain_of("ethereum")
-    checksummed = check_address(chain, "0x" + raw.hex())
-    flipped = checksummed[: position + 2] + checksummed[position + 2].swapcase() + checksummed[position + 3 :]
-    if flipped in (checksummed, checksummed.lower()):
-        assert check_address(chain, flipped) == checksummed
+@pytest.mark.parametrize("deprecated", [None, False, True])
+def test_a_contract_that_says_it_is_deprecated_is_refused(bare: EvmNode, deprecated: bool | None) -> None:
+    contract = "0x00000000000000000000000000000000000C0DE1"
+    chain = chain_of("ethereum", tokens={"USDT": Token(asset="USDT", contract=contract, decimals=6, source="")})
+    bare.call("anvil_setCode", contract, token_code(deprecated=deprecated))
+    bare.mine_many(1, 12)
+    if not deprecated:
+        assert ask(bare.url, lambda reader: reader.check_assets(newest(bare)), chain=chain) is None
     else:
-        with pytest.raises(RegistryError, match="checksum"):
-            check_address(chain, flipped)
-
-
-@given(st.text())
-def test_no_other_text_is_an_address(text: str) -> None:
-    with pytest.raises(RegistryError):
-        check_address(chain_of("ethereum"), text)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "0x",
-        KNOWN[0][2:],
-        KNOWN[0] + "0",
-        KNOWN[0][:-1],
-        " " + KNOWN[0],
-        KNOWN[0] + "\n",
-        "0X" + KNOWN[0][2:],
-        "0x" + "g" * 40,
-        "0x" + "0" * 40,
-        "0x" + "٣" * 40,
-        "0x" + KNOWN[0][2:].upper(),
-        "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
-    ],
-)
-def test_text_that_is_not_quite_an_address_is_refused(address: str) -> None:
-    with pytest.raises(RegistryError):
-        check_address(chain_of("ethereum"), address)
+        archive = Recorded()
+        with pytest.raises(RegistryError, match=r"token USDT of ethereum.*says that it is deprecated"):
+            ask(bare.url, lambda reader: reader.check_assets(newest(bare)), chain=chain, archive=archive)
+        assert archive.exchanges[-1][1][0]["data"] == DEPRECATED

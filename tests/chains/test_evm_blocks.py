@@ -1,15 +1,21 @@
-"""Header hashes and the search for a block, without a node."""
+"""Header hashes and the search for a block, without a node.
+
+`evm_headers.json` holds blocks of public chains as their nodes gave them; that the fields give the hash shows that they are whole.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains.evm_abi import AnswerError
-from assay.chains.evm_blocks import Header, header_hash, last_at, parse_header
+from assay.chains.evm_blocks import UNHASHED_CHAINS, Header, header_hash, last_at, parse_header
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
 GENESIS = {
@@ -34,7 +40,7 @@ GENESIS = {
 
 
 def test_the_hash_of_ethereums_first_block_is_recomputed_from_its_fields() -> None:
-    assert header_hash(GENESIS) == GENESIS["hash"]
+    assert header_hash(GENESIS, 1) == GENESIS["hash"]
     assert parse_header(GENESIS, chain_id=1, number=0).time == 0
 
 
@@ -43,8 +49,36 @@ def test_a_block_of_another_height_is_refused() -> None:
         parse_header(GENESIS, chain_id=1, number=7)
 
 
-def test_a_chain_with_other_headers_takes_the_hash_from_the_source() -> None:
-    assert parse_header(GENESIS | {"hash": "0x" + "11" * 32}, chain_id=43114).hash == "0x" + "11" * 32
+PUBLIC: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "evm_headers.json").read_text())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_hash_of_public_blocks_is_recomputed_by_their_chains_rule(name: str) -> None:
+    chain_id, raw = PUBLIC[name]["chain_id"], PUBLIC[name]["block"]
+    header = parse_header(raw, chain_id=chain_id)
+    assert header.hash == header_hash(raw, chain_id)
+    for field in ("stateRoot", "timestamp", "gasUsed", *({"extDataHash", "blockGasCost", "requestsHash"} & set(raw))):
+        altered = raw | {field: raw[field][:-1] + ("0" if raw[field][-1] != "0" else "1")}
+        with pytest.raises(AnswerError, match="its fields give"):
+            parse_header(altered, chain_id=chain_id)
+
+
+def test_avalanche_blocks_are_not_hashed_by_ethereums_rule_nor_the_other_way_round() -> None:
+    for name, entry in PUBLIC.items():
+        with pytest.raises(AnswerError):
+            parse_header(entry["block"], chain_id=1 if name.startswith("avalanche") else 43114)
+
+
+def test_a_later_field_is_hashed_as_empty_where_one_after_it_is_there_and_left_out_where_none_is() -> None:
+    with_gap = GENESIS | {"baseFeePerGas": "0x7", "requestsHash": "0x" + "11" * 32}
+    empty = {"withdrawalsRoot": "0x", "blobGasUsed": "0x0", "excessBlobGas": "0x0", "parentBeaconBlockRoot": "0x"}
+    assert header_hash(with_gap, 1) == header_hash(with_gap | empty, 1)
+    assert header_hash(GENESIS | dict.fromkeys(empty), 1) == GENESIS["hash"]
+
+
+@pytest.mark.parametrize("chain_id", sorted(UNHASHED_CHAINS))
+def test_a_chain_that_hashes_something_else_takes_the_hash_from_the_source(chain_id: int) -> None:
+    assert parse_header(GENESIS | {"hash": "0x" + "11" * 32}, chain_id=chain_id).hash == "0x" + "11" * 32
     with pytest.raises(AnswerError, match="its fields give"):
         parse_header(GENESIS | {"hash": "0x" + "11" * 32}, chain_id=1)
 
@@ -115,3 +149,29 @@ def test_neighbours_that_do_not_hang_together_are_refused() -> None:
 def test_times_that_go_backwards_are_refused() -> None:
     with pytest.raises(AnswerError, match="not between"):
         search(headers([0, 500, 600, 700, 90, 100]), 10, 5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), min_size=2, max_size=40), st.data())
+def test_heights_without_a_block_are_passed_over(steps: list[tuple[int, int]], draw: st.DataObject) -> None:
+    chain: dict[int, Header] = {}
+    height, time = 0, 1000
+    for gap, distance in steps:
+        chain[height] = Header(number=height, hash=f"0x{height:064x}", parent=f"0x{max(chain, default=0):064x}", time=time, raw={})
+        height, time = height + distance, time + gap
+    top = max(chain)
+    moment = draw.draw(st.integers(990, chain[top].time - 1)) if chain[top].time > 990 else 990
+    asked: list[int] = []
+
+    async def fetch(wanted: int) -> Header:
+        asked.append(wanted)
+        return chain[max(number for number in chain if number <= wanted)]
+
+    found = asyncio.run(last_at(moment, chain[top], fetch))
+    earlier = [number for number, header in chain.items() if header.time <= moment]
+    assert len(asked) <= 30
+    if not earlier:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[0].number == earlier[-1]
+        assert found[1].number == min(number for number in chain if number > earlier[-1])

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay.config import Asset, Chain, LedgerSettings, PriceSettings, PriceSource, Settings, SignOffSettings, Source
+from assay.config import Asset, Chain, LedgerSettings, PriceSettings, PriceSource, Settings, SignOffSettings, Source, StabilitySettings
 
 FIRST = datetime(2023, 1, 18, 16, tzinfo=UTC)
 SECOND = datetime(2023, 2, 17, 16, tzinfo=UTC)
@@ -65,6 +65,8 @@ SCHEMAS: dict[str, list[tuple[str, pa.DataType]]] = {
         ("encumbrance", TEXT),
         ("ownership_status", TEXT),
         ("evidence", TEXT),
+        ("read_height", LONG),
+        ("read_time", TIME),
     ],
     "snapshot_blocks": [
         ("as_of", TIME),
@@ -132,6 +134,20 @@ SCHEMAS: dict[str, list[tuple[str, pa.DataType]]] = {
         ("change", AMOUNT),
         ("change_percent", RATIO),
     ],
+    "reserve_stability": [
+        ("as_of", TIME),
+        ("chain", TEXT),
+        ("asset", TEXT),
+        ("offset_seconds", LONG),
+        ("decimals", SHORT),
+        ("block_height", LONG),
+        ("block_hash", TEXT),
+        ("block_time", TIME),
+        ("amount", AMOUNT),
+        ("amount_at_offset", AMOUNT),
+        ("change", AMOUNT),
+        ("change_percent", RATIO),
+    ],
     "reconciliation": [
         ("as_of", TIME),
         ("previous_as_of", TIME),
@@ -180,6 +196,7 @@ def make_inputs(root: Path, as_of: datetime, *, prices: dict[str, str] | None = 
         "reserve_ratios": _ratios(as_of, previous),
         "deposit_deltas": _deposit_deltas(as_of, previous, prices or PRICES[as_of]),
         "reserve_deltas": _reserve_deltas(as_of, previous),
+        "reserve_stability": _stability(as_of, wallets, blocks),
         "reconciliation": _reconciliation(as_of, previous),
         "coverage": _coverage(as_of, wallets),
     }
@@ -222,6 +239,7 @@ def settings(root: Path) -> Settings:
         ledger=LedgerSettings(kind="postgres", connection="ledger", pseudonym_connection="pseudonyms"),
         prices=PriceSettings(sources=(PriceSource(name="prices", path=root / "prices.csv"),)),
         sign_off=SignOffSettings(required=False),
+        stability=StabilitySettings(),
         assets=MappingProxyType(
             {symbol: Asset(symbol=symbol, name=names[symbol], decimals=decimals) for symbol, decimals in DECIMALS.items()}
         ),
@@ -253,6 +271,33 @@ def _blocks(as_of: datetime) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _stability(as_of: datetime, wallets: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A day before, each chain held a hundredth less of each asset; only ethereum was read a day after, when it held the same."""
+    rows = []
+    for block in blocks:
+        for asset in CHAINS[block["chain"]]:
+            total = int(sum(row["amount"] for row in wallets if (row["chain"], row["asset"]) == (block["chain"], asset)))
+            moved = {-86_400: -(total // 100)} | ({86_400: 0} if block["chain"] == "ethereum" else {})
+            for seconds, change in moved.items():
+                text = _digest("block", block["chain"], as_of, seconds)
+                rows.append(
+                    {
+                        "chain": block["chain"],
+                        "asset": asset,
+                        "offset_seconds": seconds,
+                        "decimals": DECIMALS[asset],
+                        "block_height": block["height"] + (30 if seconds > 0 else -30),
+                        "block_hash": text if block["chain"] == "bitcoin" else "0x" + text,
+                        "block_time": as_of + timedelta(seconds=seconds) - timedelta(seconds=block["distance_seconds"]),
+                        "amount": Decimal(total),
+                        "amount_at_offset": Decimal(total + change),
+                        "change": Decimal(change),
+                        "change_percent": half_up(Fraction(100 * change, total), 8),
+                    }
+                )
+    return sorted(rows, key=lambda row: (row["chain"], row["asset"], row["offset_seconds"]))
 
 
 def _split(total: int, parts: int) -> list[int]:
@@ -298,6 +343,8 @@ def _wallets(as_of: datetime, blocks: list[dict[str, Any]]) -> tuple[list[dict[s
                 "encumbrance": "pledged" if number == 4 else "none",
                 "ownership_status": "none",
                 "evidence": hashlib.sha256(line.encode()).hexdigest(),
+                "read_height": None,
+                "read_time": None,
             }
         )
     return sorted(rows, key=lambda row: (row["chain"], row["address"], row["asset"])), lines

@@ -50,7 +50,12 @@ def test_two_chains_hold_other_wallets_and_other_blocks(node: EvmNode, tmp_path:
 
 @pytest.mark.parametrize(("moment", "name"), [(FIRST, "first"), (SECOND, "second")])
 def test_each_moment_holds_what_was_planned_and_its_neighbours_do_not(node: EvmNode, moment: datetime, name: str) -> None:
-    times = [int(block["timestamp"], 16) for block in node.batch([("eth_getBlockByNumber", [hex(height), False]) for height in range(172)])]
+    times = [
+        int(block["timestamp"], 16)
+        for block in node.batch(
+            [("eth_getBlockByNumber", [hex(height), False]) for height in range(int(node.batch([("eth_blockNumber", [])])[0], 16) + 1)]
+        )
+    ]
     last = max(height for height, time in enumerate(times) if time <= moment.timestamp())
 
     def held(asset: str, height: int) -> list[int]:

@@ -18,6 +18,7 @@ from tests.warehouse.samples import (
     SECOND,
     SQL,
     Rows,
+    around,
     assets,
     block,
     compute,
@@ -43,6 +44,7 @@ RATIO = {
 }  # fmt: skip
 BLOCK = block("bitcoin", SECOND, 200)
 BALANCES = [wallet(BLOCK, 1, "BTC", 100), wallet(BLOCK, 2, "BTC", 4, encumbrance="pledged")]
+AROUND = [around(BALANCES[0], -86_400, 90), around(BALANCES[1], -86_400, 4)]
 LIABILITIES = [liability(1, "BTC", 95), liability(2, "BTC", 5), liability(2, "BTC", -10, account_type="margin")]
 DELTA = {
     "asset": "BTC", "previous_balance": 80, "current_balance": 100, "change": 20, "previous_value_usd": "1.00", "current_value_usd": "1.50",
@@ -65,6 +67,7 @@ GOOD: dict[str, Rows] = {
     "negative_equity_users": [{"user_key": user_key(2), "equity_usd": "-1"}],
     "inputs.assets": assets("BTC"),
     "inputs.wallet_balances": BALANCES,
+    "inputs.offset_balances": AROUND,
     "inputs.liabilities": LIABILITIES,
     "inputs.control_totals": control_totals(LIABILITIES),
     "inputs.flows": [{"asset": "BTC", "kind": "deposit", "amount": 30, "flow_count": 2}],
@@ -114,6 +117,10 @@ def more(name: str, *rows: dict[str, object]) -> dict[str, Rows]:
 
 
 BROKEN: list[tuple[str, dict[str, Rows]]] = [
+    ("offsets_cover_all_wallets", {"inputs.offset_balances": AROUND[:1]}),
+    ("offsets_cover_all_wallets", {"inputs.offset_balances": [AROUND[0], AROUND[0]]}),
+    ("offsets_cover_all_wallets", {"inputs.offset_balances": [AROUND[0], dict(AROUND[1]) | {"block_hash": "bitcoin-171"}]}),
+    ("offsets_cover_all_wallets", {"inputs.offset_balances": [dict(row) | {"asset": "ETH"} for row in AROUND]}),
     ("wallets_equal_reserves", changed("reserve_ratios", reserves=105)),
     ("wallets_equal_reserves", changed("reserve_ratios", reserves_encumbered=3)),
     ("wallets_equal_reserves", {"wallet_balances": []}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from assay import money
 from assay.errors import ComputationError
+from assay.lake import format_as_of
 from assay.warehouse.runner import Computed
 from tests.warehouse.samples import (
     DECIMALS,
@@ -19,6 +21,7 @@ from tests.warehouse.samples import (
     SECOND,
     Row,
     Rows,
+    around,
     assets,
     block,
     compute,
@@ -246,3 +249,55 @@ def test_a_sum_over_38_digits_stops_the_computation(tmp_path: Path) -> None:
     inputs["control_totals"] = []
     with pytest.raises(ComputationError, match="Could not cast value 1000000"):
         compute(tmp_path, inputs)
+
+
+def test_what_wallets_held_around_the_snapshot_is_summed_by_chain_and_asset(tmp_path: Path) -> None:
+    at = block("ethereum", FIRST, 100)
+    balances = [wallet(at, 1, "ETH", 7 * 10**18), wallet(at, 2, "ETH", 10**18), wallet(at, 1, "USDT", 0), wallet(at, 2, "USDT", 0)]
+    owed = [liability(1, "ETH", 1), liability(1, "USDT", 1)]
+    computed = compute(
+        tmp_path,
+        {
+            "assets": assets("ETH", "USDT"),
+            "snapshot_blocks": [at],
+            "wallet_balances": balances,
+            "offset_balances": [
+                *(around(row, -86_400, amount) for row, amount in zip(balances, (10**18, 0, 5, 0), strict=True)),
+                *(around(row, 86_400, int(str(row["amount"]))) for row in balances),
+            ],
+            "liabilities": owed,
+            "control_totals": control_totals(owed),
+            "prices": [price("ETH", "1500", FIRST), price("USDT", "1", FIRST)],
+        },
+    )
+    found = {(row["asset"], row["offset_seconds"]): row for row in read_rows(computed.tables["reserve_stability"])}
+    assert len(found) == 4
+    eth, usdt = found["ETH", -86_400], found["USDT", -86_400]
+    assert (eth["amount"], eth["amount_at_offset"], eth["change"]) == (8 * 10**18, 10**18, -7 * 10**18)
+    assert eth["change_percent"] == Decimal("-87.5")
+    assert (eth["block_height"], eth["block_hash"]) == (70, "ethereum-70")
+    assert (usdt["change"], usdt["change_percent"]) == (5, None)
+    assert (found["ETH", 86_400]["change"], found["ETH", 86_400]["change_percent"]) == (0, 0)
+    coverage = {row["item"] for row in read_rows(computed.tables["coverage"])}
+    assert "not_read_around:ethereum" not in coverage
+
+
+def test_a_chain_that_is_read_live_says_so_and_by_how_much(tmp_path: Path) -> None:
+    at = block("solana", FIRST, 100)
+    live = {"read_height": 130, "read_time": format_as_of(FIRST + timedelta(seconds=40))}
+    owed = [liability(1, "ETH", 1)]
+    computed = compute(
+        tmp_path,
+        {
+            "assets": assets("ETH"),
+            "snapshot_blocks": [at],
+            "wallet_balances": [wallet(at, 1, "ETH", 7, **live)],
+            "liabilities": owed,
+            "control_totals": control_totals(owed),
+            "prices": [price("ETH", "1500", FIRST)],
+        },
+    )
+    coverage = {row["item"]: row for row in read_rows(computed.tables["coverage"])}
+    assert coverage["read_live:solana"]["count"] == 40
+    assert "not_read_around:solana" in coverage
+    assert read_rows(computed.tables["reserve_stability"]) == []

@@ -71,6 +71,20 @@ def test_a_wrong_folder_ends_with_2_and_says_what_to_give(series: Path, capsys: 
     assert captured.out == ""
 
 
+def test_a_large_folder_that_is_no_publication_is_not_searched_through(series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deep = tmp_path / "deep"
+    series.rename(deep_series := make_parents(deep / "b" / "c") / "series")
+    assert main(["publication", str(deep)]) == 2
+    assert "has no manifest.json" in capsys.readouterr().err
+    assert main(["publication", str(deep_series.parent)]) == 2
+    assert f"the newest is {deep_series / SECOND}" in capsys.readouterr().err
+
+
+def make_parents(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
 def test_a_missing_log_ends_with_3_and_says_where_it_was_looked_for(series: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (series / "log.jsonl").rename(series / "moved.jsonl")
     assert main(["publication", str(series / SECOND)]) == 3
@@ -97,7 +111,7 @@ def test_it_runs_as_a_module_on_its_own(published: Path) -> None:
     assert json.loads(done.stdout)["verdict"] == "held"
 
 
-def test_it_imports_nothing_but_the_standard_library_pyarrow_rfc8785_and_itself() -> None:
+def test_it_imports_nothing_but_the_standard_library_pyarrow_rfc8785_pycryptodome_and_itself() -> None:
     imported = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -105,4 +119,4 @@ def test_it_imports_nothing_but_the_standard_library_pyarrow_rfc8785_and_itself(
                 imported |= {name.name.partition(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(str(node.module).partition(".")[0])
-    assert imported - sys.stdlib_module_names == {"assay_verify", "pyarrow", "rfc8785"}
+    assert imported - sys.stdlib_module_names == {"Crypto", "assay_verify", "pyarrow", "rfc8785"}

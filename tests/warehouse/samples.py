@@ -37,6 +37,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "chain": "VARCHAR", "address": "VARCHAR", "asset": "VARCHAR", "decimals": "INTEGER", "amount": _AMOUNT,
         "block_height": "BIGINT", "block_hash": "VARCHAR", "block_time": _TIME, "sources_asked": "INTEGER",
         "sources_agreed": "INTEGER", "custody": "VARCHAR", "encumbrance": "VARCHAR", "ownership_status": "VARCHAR", "evidence": "VARCHAR",
+        "read_height": "BIGINT", "read_time": _TIME,
+    },
+    "offset_balances": {
+        "chain": "VARCHAR", "address": "VARCHAR", "asset": "VARCHAR", "offset_seconds": "BIGINT", "amount": _AMOUNT,
+        "block_height": "BIGINT", "block_hash": "VARCHAR", "block_time": _TIME,
     },
 }  # fmt: skip
 DECIMALS = {"BTC": 8, "ETH": 18, "USDT": 6}
@@ -84,8 +89,18 @@ def wallet(at: Row, number: int, asset: str, amount: int, /, **other: object) ->
         "chain": at["chain"], "address": f"{at['chain']}-address-{number:03}", "asset": asset, "decimals": DECIMALS.get(asset, 8),
         "amount": amount, "block_height": at["height"], "block_hash": at["hash"], "block_time": at["time"], "sources_asked": 2,
         "sources_agreed": 2, "custody": "cold", "encumbrance": "none", "ownership_status": "none", "evidence": "e" * 64,
+        "read_height": None, "read_time": None,
     }  # fmt: skip
     return row | other
+
+
+def around(balance: Row, seconds: int, amount: int, /, **other: object) -> Row:
+    """Return what a wallet held at another moment, in a block thirty heights away."""
+    row: Row = {name: balance[name] for name in ("chain", "address", "asset")}
+    height = int(str(balance["block_height"])) + (30 if seconds > 0 else -30)
+    time = datetime.fromisoformat(str(balance["block_time"])) + timedelta(seconds=seconds)
+    row |= {"offset_seconds": seconds, "amount": amount, "block_height": height, "block_hash": f"{balance['chain']}-{height}"}
+    return row | {"block_time": format_as_of(time)} | other
 
 
 def liability(user: int, asset: str, amount: int, /, **other: object) -> Row:

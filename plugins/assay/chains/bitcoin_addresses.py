@@ -1,7 +1,8 @@
 """Addresses of the Bitcoin family: checked, brought into one form, and turned into the script that they stand for.
 
-Decoding is bitcoinlib's; the prefixes are not, because its table gives regtest the main network's. An address whose
-script has no spending rules yet (an unknown witness version, BIP-141) is refused: whoever mines could take the coins.
+Decoding is bitcoinlib's, except for Bitcoin Cash's own form; the prefixes are not, because its table gives regtest the main
+network's and lacks Dash. An address whose script has no spending rules yet (an unknown witness version, BIP-141) is refused:
+whoever mines could take the coins.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from assay.chains import bitcoin_cashaddr
 from assay.errors import ConfigError, RegistryError
 
 _P2PKH_LENGTH, _TAPROOT_LENGTH = 20, 32
 _BASE58_LENGTH = 25  # version, 20 bytes of hash, 4 bytes of checksum
+_BASE58_LONGEST = 36  # characters; the shortest address of Bitcoin Cash's own form has 42
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,14 @@ class Prefixes:
     Attributes:
         p2pkh: Version byte.
         p2sh: Version bytes; the first one is the canonical form.
-        bech32: Human-readable part (BIP-173).
+        bech32: Human-readable part (BIP-173); empty where there is no segregated witness.
+        cashaddr: Prefix of Bitcoin Cash's own form, which is the canonical one there; BASE58 is read as well.
     """
 
     p2pkh: int
     p2sh: tuple[int, ...]
-    bech32: str
+    bech32: str = ""
+    cashaddr: str = ""
 
 
 NETWORKS = {
@@ -41,8 +46,19 @@ NETWORKS = {
     "litecoin": Prefixes(0x30, (0x32, 0x05), "ltc"),
     "litecoin_testnet": Prefixes(0x6F, (0x3A, 0xC4), "tltc"),
     "litecoin_regtest": Prefixes(0x6F, (0x3A, 0xC4), "rltc"),
+    "dogecoin": Prefixes(0x1E, (0x16,)),
+    "dogecoin_testnet": Prefixes(0x71, (0xC4,)),
+    "dogecoin_regtest": Prefixes(0x6F, (0xC4,)),
+    "dash": Prefixes(0x4C, (0x10,)),
+    "dash_testnet": Prefixes(0x8C, (0x13,)),
+    "dash_regtest": Prefixes(0x8C, (0x13,)),
+    "bitcoin_cash": Prefixes(0x00, (0x05,), cashaddr="bitcoincash"),
+    "bitcoin_cash_testnet": Prefixes(0x6F, (0xC4,), cashaddr="bchtest"),
+    "bitcoin_cash_regtest": Prefixes(0x6F, (0xC4,), cashaddr="bchreg"),
 }
-"""By `network` in chains.toml. Sources: `chainparams.cpp` of Bitcoin Core and of Litecoin Core."""
+"""By `network` in chains.toml. Sources: `chainparams.cpp` of Bitcoin Core, Litecoin Core, Dogecoin Core, Dash Core and Bitcoin Cash Node."""
+
+_WITNESS_PARTS = {item.bech32 for item in NETWORKS.values() if item.bech32}
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,12 @@ def parse_address(network: str, address: str) -> Address:
         )
     prefixes = NETWORKS[network]
     # The separator is the last 1 (BIP-173), and BASE58 texts of 25 bytes have at most 36 characters.
-    is_bech32 = address.lower().rpartition("1")[0] in {item.bech32 for item in NETWORKS.values()}
-    return _parse_bech32(network, prefixes, address) if is_bech32 else _parse_base58(network, prefixes, address)
+    if address.lower().rpartition("1")[0] in _WITNESS_PARTS:
+        return _parse_bech32(network, prefixes, address)
+    if prefixes.cashaddr and (":" in address or len(address) > _BASE58_LONGEST):
+        return _parse_cashaddr(prefixes.cashaddr, address)
+    found = _parse_base58(network, prefixes, address)
+    return Address(bitcoin_cashaddr.encode(prefixes.cashaddr, found.script), found.script) if prefixes.cashaddr else found
 
 
 def _refuse(address: str, problem: str) -> RegistryError:
@@ -92,10 +112,19 @@ def _parse_base58(network: str, prefixes: Prefixes, address: str) -> Address:
     raise _refuse(address, f"its version byte {version} belongs to another network than {network}")
 
 
+def _parse_cashaddr(prefix: str, address: str) -> Address:
+    try:
+        script = bitcoin_cashaddr.decode(prefix, address)
+    except bitcoin_cashaddr.NotCashAddrError as error:
+        raise _refuse(address, str(error)) from error
+    return Address(bitcoin_cashaddr.encode(prefix, script), script)
+
+
 def _parse_bech32(network: str, prefixes: Prefixes, address: str) -> Address:
     human = address.lower().rpartition("1")[0]
     if human != prefixes.bech32:
-        raise _refuse(address, f"its prefix {human!r} belongs to another network than {network} ({prefixes.bech32!r})")
+        own = f"({prefixes.bech32!r})" if prefixes.bech32 else "(which has no such addresses)"
+        raise _refuse(address, f"its prefix {human!r} belongs to another network than {network} {own}")
     try:
         script: bytes = _encoding().addr_bech32_to_pubkeyhash(address, prefix=prefixes.bech32, include_witver=True)
     except Exception as error:  # bitcoinlib raises whatever its first wrong step raises

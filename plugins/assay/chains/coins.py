@@ -71,9 +71,13 @@ def check_inclusion(txid: str, branch: Sequence[bytes], position: int, merkle_ro
     Raises:
         ContradictionError: The branch leads to another root.
     """
-    node = bytes.fromhex(txid)[::-1]
-    for sibling in branch:
-        node = double_sha256(sibling + node if position & 1 else node + sibling)
-        position >>= 1
-    if position or node != merkle_root:
+    if merkle_root_of(bytes.fromhex(txid)[::-1], branch, position) != merkle_root:
         raise ContradictionError(f"the Merkle branch of transaction {txid} does not lead to its block's root")
+
+
+def merkle_root_of(leaf: bytes, branch: Sequence[bytes], position: int) -> bytes:
+    """Return the root that a leaf's branch leads to, all in wire order; empty for a position that the tree does not have."""
+    for sibling in branch:
+        leaf = double_sha256(sibling + leaf if position & 1 else leaf + sibling)
+        position >>= 1
+    return b"" if position else leaf

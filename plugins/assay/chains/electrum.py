@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import re
 import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from assay.chains.evidence import tape_of
 from assay.chains.health import Meter
 from assay.chains.pacing import Pacer
 from assay.config import Source
-from assay.errors import ConfigError, SourceUnavailableError
+from assay.errors import AssayError, ConfigError, SourceMismatchError, SourceUnavailableError
 
 T = TypeVar("T")
 
@@ -39,6 +40,13 @@ _CLIENT_NAME = "assay"
 _GREETING = "server.version"
 _PROTOCOLS = ["1.4", "1.6"]
 _SHOWN = 200
+
+# Of JSON-RPC 2.0 and of the servers (ElectrumX, Fulcrum): no such method or parameters, and "bad request". The same call will not succeed later.
+# Everything else may: throttling ("excessive resource usage", "server busy"), trouble with the node behind the server.
+_LASTING_CODES = frozenset({1, -32600, -32601, -32602})
+_TOO_LARGE = re.compile(
+    r"response too large|history.*(too (large|long|many)|exceed)|(too (large|long|many)|exceed).*history", re.IGNORECASE
+)
 _STRIDE = 1_000_000  # more than any batch has requests: a reply's number over it is its batch's
 _FINGERPRINT_LENGTH = 64
 
@@ -71,7 +79,7 @@ class ElectrumSession:
         self._places = asyncio.Semaphore(source.concurrency)
         self._batches = itertools.count()
         self._waiting: dict[int, asyncio.Future[list[dict[str, Any]]]] = {}
-        self._failure: SourceUnavailableError | None = None
+        self._failure: AssayError | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
 
@@ -116,7 +124,8 @@ class ElectrumSession:
         """Return the results of calls, in their order.
 
         Raises:
-            SourceUnavailableError: Refused, timed out, throttled, cut off or malformed; nothing is returned of the rest.
+            SourceUnavailableError: Timed out, throttled, cut off or malformed; nothing is returned of the rest.
+            SourceMismatchError: Refused for good: a history larger than the server gives away, or a call that it does not know.
         """
         size = self._source.batch_size
         pieces = [calls[start : start + size] for start in range(0, len(calls), size)]
@@ -169,6 +178,7 @@ class ElectrumSession:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Hand each reply to the call that waits for it, until something is wrong; then nobody waits any longer."""
         problem = "it closed the connection"
+        failure: AssayError | None = None
         try:
             while line := await reader.readline():
                 if not line.endswith(b"\n"):
@@ -181,9 +191,9 @@ class ElectrumSession:
             problem = f"a reply is longer than {_LINE_LIMIT >> 20} MiB"
         except OSError as error:
             problem = f"the connection broke ({type(error).__name__})"
-        except SourceUnavailableError as error:
-            problem = error.problem
-        self._failure = self._unavailable(problem)
+        except AssayError as error:
+            failure = error
+        self._failure = failure or self._unavailable(problem)
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(self._failure)
@@ -211,8 +221,20 @@ class ElectrumSession:
         return [by_number[number] for number in numbers]
 
     def _refuse_error(self, method: str, error: object) -> NoReturn:
-        text = error.get("message") if isinstance(error, dict) else error
-        raise self._unavailable(f"it refuses {method}: {str(text)[:_SHOWN]!r}")
+        text = str(error.get("message") if isinstance(error, dict) else error)
+        problem = f"it refuses {method}: {text[:_SHOWN]!r}"
+        if _TOO_LARGE.search(text):
+            raise self._refused(
+                problem,
+                "raise the server's limit on replies (ElectrumX: MAX_SEND) or lower the source's batch_size, or read through Bitcoin Core "
+                "or a UTXO-set file",
+            )
+        if isinstance(error, dict) and error.get("code") in _LASTING_CODES:
+            raise self._refused(problem, "check that the server keeps the chain's whole index and speaks protocol 1.4 or later")
+        raise self._unavailable(problem)
+
+    def _refused(self, problem: str, next_step: str) -> SourceMismatchError:
+        return SourceMismatchError(problem, subject=f"source {self._source.name}", next_step=next_step)
 
     def _fail(self, problem: str) -> NoReturn:
         """End the session: what comes after an unanswered batch could be taken for its answer."""

@@ -1,41 +1,43 @@
 """The `evm` family: Ethereum and the chains that answer like it, read over JSON-RPC.
 
 All balances are read at the snapshot block's hash (EIP-1898), through Multicall3 where its canonical code stands at
-its address in that block and one by one in batches where not. What is taken on the source's word: the balances
-themselves (the quorum compares sources; there is no state proof here) and which block is final.
+its address in that block and one by one in batches where not. Where the chain's registry says `proofs`, each balance is then proven
+(`evm_proofs.py`) and its evidence is the proof. What is taken on the source's word: which block is final, balances without a
+proof (the quorum compares sources), and the hash of the block on the chains that `evm_blocks.py` names.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain as chained
-from typing import Any, Self, TypeVar
-
-from eth_hash.auto import keccak
-from eth_utils.address import to_checksum_address
+from typing import Self
 
 from assay.chains.evm_abi import (
     BALANCE_OF,
-    DECIMALS,
     GET_ETH_BALANCE,
     MULTICALL3,
     MULTICALL3_CODE_HASH,
     AnswerError,
     address_call,
-    data,
     pack_aggregate3,
     quantity,
     unpack_aggregate3,
     word,
 )
-from assay.chains.evm_blocks import Header, last_at, parse_header
+from assay.chains.evm_addresses import check_address
+from assay.chains.evm_blocks import Header, last_at
+from assay.chains.evm_proofs import Prover
+from assay.chains.evm_rpc import EvmRpc, at
+from assay.chains.evm_tokens import check_token
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.jsonrpc import BATCH, JsonRpc, RefusedError
-from assay.config import Asset, Chain, Source, Token
-from assay.errors import RegistryError, SourceBehindError, SourceMismatchError
+from assay.chains.jsonrpc import BATCH
+from assay.config import Asset, Chain, Source
+from assay.errors import SourceBehindError
 from assay.money import check_amount
+
+__all__ = ["FACTS", "NATIVE_DECIMALS", "EvmReader", "check_address", "reader"]
 
 NATIVE_DECIMALS = 18
 """Every EVM chain counts its native asset in units of 10^-18."""
@@ -44,46 +46,11 @@ FACTS = Facts(
     past="state at the block hash (archive node)",
     finality=("finalized", "confirmations"),
     kinds=("jsonrpc",),
-    evidence="archived answers",
+    evidence="account and storage proofs (EIP-1186) to the block's state root; archived answers where the chain or the token has none",
     documentation="https://ethereum.org/en/developers/docs/apis/json-rpc/",
 )
-_REVERTED = 3  # JSON-RPC error code for a call that the contract refused
-_NO_CODE_HASH = "0x" + keccak(b"").hex()
-_ZERO = "0x" + "0" * 40
 _SURELY_FITS = 126  # bits: below 38 digits, so that the words of an error are not made for each balance
 _Wanted = tuple[str, str]  # address, asset
-T = TypeVar("T")
-
-
-def check_address(chain: Chain, address: str) -> str:
-    """Return the address with its EIP-55 checksum.
-
-    All lower case carries no checksum and is accepted. Any upper-case letter makes the spelling a checksum, which
-    must then be right; so all upper case, which nothing writes on purpose, is refused.
-
-    Raises:
-        RegistryError: Not an address, a wrong checksum, or the zero address, which nobody owns.
-    """
-
-    def fail(problem: str) -> RegistryError:
-        return RegistryError(
-            problem, subject=f"{chain.name} address {address[:80]!r}", next_step="copy the address again from where it is shown"
-        )
-
-    digits = address[2:]
-    if (
-        len(address) != len(_ZERO)
-        or not address.startswith("0x")
-        or not digits.isascii()
-        or not all(c in "0123456789abcdefABCDEF" for c in digits)
-    ):
-        raise fail("it is not 0x and 40 hexadecimal digits")
-    if address == _ZERO:
-        raise fail("it is the zero address")
-    checksummed = str(to_checksum_address(address))
-    if address not in (checksummed, address.lower()):
-        raise fail(f"its checksum is wrong (EIP-55 writes these digits as {checksummed})")
-    return checksummed
 
 
 def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> EvmReader:
@@ -101,31 +68,36 @@ class EvmReader(Reader):
         archive: Receives every response that a number rests on.
         url: Address of the server with its credentials.
 
+    Attributes:
+        rpc: Questions to the server.
+
     Raises:
         RegistryError: An asset has fewer decimals than the chain counts it in.
+        ConfigError: Proofs are wanted of a chain that has none.
     """
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = JsonRpc(source, url, self.meter)
+        self.rpc = EvmRpc(chain, source, url, self.meter, archive)
         self._assets = assets_of(chain)
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
             for symbol in self._assets
         }
+        self._prover = Prover(self.rpc, self._scales) if chain.proofs else None
 
     async def __aenter__(self) -> Self:
-        await self._rpc.__aenter__()
+        await self.rpc.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._rpc.__aexit__(*error)
+        await self.rpc.__aexit__(*error)
 
     async def check_network(self) -> None:  # noqa: D102  (described by the interface)
         about = "chain id"
-        found = self._parsed(quantity, await self._rpc.call("eth_chainId", [], about=about), about)
+        found = self.rpc.parsed(quantity, await self.rpc.call("eth_chainId", [], about=about), about)
         if found != self.chain.chain_id:
-            raise self._wrong(f"it serves chain id {found} and {self.chain.name} has {self.chain.chain_id}", about)
+            raise self.rpc.mismatch(f"it serves chain id {found} and {self.chain.name} has {self.chain.chain_id}", about)
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last block at or before `as_of`, provably the last: the block after it is final as well.
@@ -135,26 +107,26 @@ class EvmReader(Reader):
         """
         about = "snapshot block"
         moment = int(as_of.timestamp())
-        top = await self._final_header()
+        top = await self.final_header()
         if top.time <= moment:
             raise self._behind(
                 f"its last final block, {top.number}, is of {_utc(top.time):%Y-%m-%dT%H:%M:%SZ}, "
                 f"and a final block after {as_of:%Y-%m-%dT%H:%M:%SZ} is needed"
             )
         try:
-            found = await last_at(moment, top, self._header)
+            found = await last_at(moment, top, self.rpc.last_header)
         except AnswerError as error:
-            raise self._wrong(str(error), about) from error
+            raise self.rpc.mismatch(str(error), about) from error
         if found is None:
-            raise self._wrong(f"the chain has no block at or before as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
+            raise self.rpc.mismatch(f"the chain has no block at or before as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
         distance = moment - found[0].time
         if distance > self.chain.max_distance_seconds:
-            raise self._wrong(
+            raise self.rpc.mismatch(
                 f"the last block before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
                 about,
             )
         for header in found:
-            self.archive.record("eth_getBlockByNumber", [hex(header.number), False], header.raw)
+            self.rpc.record_header(header)
         return SnapshotBlock(
             chain=self.chain.name,
             height=found[0].number,
@@ -165,15 +137,15 @@ class EvmReader(Reader):
         )
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
-        header = await self._header(height)
-        self.archive.record("eth_getBlockByNumber", [hex(height), False], header.raw)
+        header = await self.rpc.header(height)
+        self.rpc.record_header(header)
         return header.hash
 
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: D102  (described by the interface)
         for token in self.chain.tokens.values():
-            await self._check_token(token, block)
+            await check_token(self.rpc, token, block)
 
-    async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: D102, ARG002  (described by the interface)
+    async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: D102  (described by the interface)
         wanted = [(address, asset) for address in addresses for asset in self._assets]
         if not wanted:
             return []
@@ -185,7 +157,8 @@ class EvmReader(Reader):
         except BaseExceptionGroup as group:
             # The first one stopped the others; what they would have said is not known.
             raise group.exceptions[0] from None
-        return list(chained.from_iterable(chunk.result() for chunk in chunks))
+        balances = list(chained.from_iterable(chunk.result() for chunk in chunks))
+        return await self._prover.prove(block, balances) if prove and self._prover else balances
 
     async def _fetch_aggregated(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
         about = f"{len(wanted)} balances from {_words(wanted[0])}"
@@ -195,25 +168,25 @@ class EvmReader(Reader):
             else (self.chain.tokens[asset].contract, BALANCE_OF, address)
             for address, asset in wanted
         ]
-        params = [{"to": MULTICALL3, "data": pack_aggregate3(calls)}, _at(block)]
-        result = await self._rpc.call("eth_call", params, about=about)
-        amounts = self._parsed(lambda answer: unpack_aggregate3(answer, len(calls)), result, about)
+        params = [{"to": MULTICALL3, "data": pack_aggregate3(calls)}, at(block)]
+        result = await self.rpc.call("eth_call", params, about=about)
+        amounts = self.rpc.parsed(lambda answer: unpack_aggregate3(answer, len(calls)), result, about)
         evidence = self.archive.record("eth_call", params, result)
         balances = []
         for item, amount in zip(wanted, amounts, strict=True):
             if amount is None:
-                raise self._wrong("the call inside Multicall3 failed or its result has not 32 bytes", _words(item))
+                raise self.rpc.mismatch("the call inside Multicall3 failed or its result has not 32 bytes", _words(item))
             balances.append(self._balance(item, amount, evidence))
         return balances
 
     async def _fetch_batched(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
-        at = _at(block)
-        calls = [(method, (what, at)) for method, what in map(self._single_request, wanted)]
-        results = await self._rpc.batch(calls, about=lambda position: _words(wanted[position]))
+        named = at(block)
+        calls = [(method, (what, named)) for method, what in map(self._single_request, wanted)]
+        results = await self.rpc.batch(calls, about=lambda position: _words(wanted[position]))
         evidence = self.archive.record(BATCH, calls, results)
         balances = []
         for item, result in zip(wanted, results, strict=True):
-            amount = self._parsed(quantity if item[1] == self.chain.asset else word, result, item)
+            amount = self.rpc.parsed(quantity if item[1] == self.chain.asset else word, result, _words(item))
             balances.append(self._balance(item, amount, evidence))
         return balances
 
@@ -232,64 +205,27 @@ class EvmReader(Reader):
         return Balance(address=address, asset=asset, amount=scaled, evidence=evidence)
 
     async def _has_multicall3(self, block: SnapshotBlock) -> bool:
-        return await self._code_hash(MULTICALL3, block, "code of Multicall3") == MULTICALL3_CODE_HASH
-
-    async def _check_token(self, token: Token, block: SnapshotBlock) -> None:
-        def fail(problem: str) -> RegistryError:
-            return RegistryError(
-                f"{problem} at block {block.height} (source {self.source.name})",
-                subject=f"token {token.asset} of {self.chain.name}, contract {token.contract}",
-                next_step="correct the token in chains.toml",
-            )
-
-        about = f"decimals of {token.asset}"
-        if await self._code_hash(token.contract, block, f"code of {token.asset}") == _NO_CODE_HASH:
-            raise fail("there is no contract")
-        params = [{"to": token.contract, "data": DECIMALS}, _at(block)]
-        try:
-            result = await self._rpc.call("eth_call", params, about=about)
-            decimals = word(result)
-        except RefusedError as error:
-            if error.code != _REVERTED:
-                raise
-            raise fail("the contract has no decimals()") from error
-        except AnswerError as error:
-            raise fail(f"the contract's decimals() answers wrongly: {error}") from error
-        self.archive.record("eth_call", params, result)
-        if decimals != token.decimals:
-            raise fail(f"the contract has {decimals} decimals and the registry says {token.decimals}")
-
-    async def _code_hash(self, contract: str, block: SnapshotBlock, about: str) -> str:
-        params = [contract, _at(block)]
-        result = await self._rpc.call("eth_getCode", params, about=about)
-        code = self._parsed(data, result, about)
-        self.archive.record("eth_getCode", params, result)
-        return "0x" + keccak(code).hex()
+        return await self.rpc.code_hash(MULTICALL3, block, "code of Multicall3") == MULTICALL3_CODE_HASH
 
     @property
     def _by_tag(self) -> bool:
         return self.chain.finality == "finalized"
 
-    async def _final_header(self) -> Header:
+    async def final_header(self) -> Header:
+        """Return the newest header that is final by the chain's rule.
+
+        Raises:
+            SourceBehindError: The chain has fewer blocks than confirmations are needed.
+            SourceMismatchError: The answer is malformed or contradicts itself.
+            SourceUnavailableError: No full answer.
+        """
         if self._by_tag:
-            return await self._header("finalized")
+            return await self.rpc.header("finalized")
         about = "newest height"
-        height = self._parsed(quantity, await self._rpc.call("eth_blockNumber", [], about=about), about)
+        height = self.rpc.parsed(quantity, await self.rpc.call("eth_blockNumber", [], about=about), about)
         if height < self.chain.confirmations:
             raise self._behind(f"it has {height} blocks and {self.chain.confirmations} confirmations are needed")
-        return await self._header(height - self.chain.confirmations)
-
-    async def _header(self, height: int | str) -> Header:
-        number = height if isinstance(height, int) else None
-        about = f"block {height}"
-        raw = await self._rpc.call("eth_getBlockByNumber", [height if number is None else hex(number), False], about=about)
-        return self._parsed(lambda answer: parse_header(answer, chain_id=self.chain.chain_id, number=number), raw, about)
-
-    def _parsed(self, parse: Callable[[object], T], answer: object, about: str | _Wanted) -> T:
-        try:
-            return parse(answer)
-        except AnswerError as error:
-            raise self._wrong(str(error), about if isinstance(about, str) else _words(about)) from error
+        return await self.rpc.last_header(height - self.chain.confirmations)
 
     def _behind(self, problem: str) -> SourceBehindError:
         return SourceBehindError(
@@ -297,18 +233,6 @@ class EvmReader(Reader):
             subject=f"source {self.source.name}, snapshot block",
             next_step="wait until the node has caught up and its next blocks are final",
         )
-
-    def _wrong(self, problem: str, about: str) -> SourceMismatchError:
-        return SourceMismatchError(
-            problem,
-            subject=f"source {self.source.name}, {about}",
-            next_step="wait for the node to catch up, check it, or take it out of the registry",
-        )
-
-
-def _at(block: SnapshotBlock) -> dict[str, Any]:
-    """Name the block by hash, and refuse it if it is no longer part of the chain (EIP-1898)."""
-    return {"blockHash": block.hash, "requireCanonical": True}
 
 
 def _words(wanted: _Wanted) -> str:

@@ -1,7 +1,9 @@
 """Block headers of EVM chains: checked against their own hash, and the search for the last one before a moment.
 
 A header's hash is recomputed from its fields (Keccak-256 of their RLP, Ethereum yellow paper 4.4; later fields by
-EIP-1559, EIP-4895, EIP-4844, EIP-4788 and EIP-7685), so a source cannot give a block another time than it has.
+EIP-1559, EIP-4895, EIP-4844, EIP-4788 and EIP-7685), so a source cannot give a block another time than it has. So it is on Ethereum, BNB Chain,
+Polygon, Ethereum Classic, Linea, Arbitrum (whose further fields in JSON stand in `extraData` and `mixHash` as well), and on Optimism, Base and other OP
+chains. Avalanche has fields of its own among them, and a few chains hash something else.
 """
 
 from __future__ import annotations
@@ -15,8 +17,22 @@ from eth_hash.auto import keccak
 
 from assay.chains.evm_abi import AnswerError, data, quantity
 
-UNHASHED_CHAINS = frozenset({324, 43114})
-"""Chain ids whose block hash is made of more than these fields, so it is taken from the source: zkSync Era, Avalanche."""
+UNHASHED_CHAINS = frozenset({65, 66, 300, 314, 324, 314159})
+"""Chain ids whose block hash is not that of such fields, so it is taken from the source, and nothing can be proven by it.
+
+OKT Chain and its test network (the hash is Tendermint's: `FormatBlock`, https://github.com/okx/exchain/blob/main/app/rpc/types/utils.go), Filecoin and
+Calibration (made of the tipset's key: https://docs.filecoin.io/smart-contracts/filecoin-evm-runtime/difference-with-ethereum), zkSync Era and its test network.
+"""
+AVALANCHE_CHAINS = frozenset({43113, 43114})
+"""Chain ids of Avalanche's C-Chain and its test network.
+
+Their headers have further fields, their accounts too, and their storage keys are changed before they are hashed, so headers are checked and
+balances are not proven: https://github.com/ava-labs/coreth/blob/master/plugin/evm/customtypes/header_ext.go.
+"""
+CHAINS_WITH_NULL_ROUNDS = frozenset({314, 314159})
+"""Chain ids on which a height may have no block: https://docs.filecoin.io/basics/the-blockchain/blocks-and-tipsets."""
+
+_Field = tuple[str, Callable[[object], bytes]]
 
 
 def _as_quantity(value: object) -> bytes:
@@ -25,7 +41,7 @@ def _as_quantity(value: object) -> bytes:
 
 
 # In the order in which they are hashed. Quantities are written without leading zeros, data as it is.
-_FIELDS: tuple[tuple[str, Callable[[object], bytes]], ...] = (
+_FIELDS: tuple[_Field, ...] = (
     ("parentHash", data),
     ("sha3Uncles", data),
     ("miner", data),
@@ -41,6 +57,9 @@ _FIELDS: tuple[tuple[str, Callable[[object], bytes]], ...] = (
     ("extraData", data),
     ("mixHash", data),
     ("nonce", data),
+)
+# Fields of later forks, absent before.
+_LATER_FIELDS: tuple[_Field, ...] = (
     ("baseFeePerGas", _as_quantity),
     ("withdrawalsRoot", data),
     ("blobGasUsed", _as_quantity),
@@ -48,7 +67,23 @@ _FIELDS: tuple[tuple[str, Callable[[object], bytes]], ...] = (
     ("parentBeaconBlockRoot", data),
     ("requestsHash", data),
 )
-_OPTIONAL = 15  # fields from here on came with later forks and are absent before; the first of them is baseFeePerGas
+_AVALANCHE_FIELDS: tuple[_Field, ...] = (*_FIELDS, ("extDataHash", data))
+_AVALANCHE_LATER_FIELDS: tuple[_Field, ...] = (
+    ("baseFeePerGas", _as_quantity),
+    ("extDataGasUsed", _as_quantity),
+    ("blockGasCost", _as_quantity),
+    ("blobGasUsed", _as_quantity),
+    ("excessBlobGas", _as_quantity),
+    ("parentBeaconBlockRoot", data),
+    ("timestampMilliseconds", _as_quantity),
+    ("minDelayExcess", _as_quantity),
+    ("targetExponent", _as_quantity),
+    ("minPriceExponent", _as_quantity),
+    ("settledHeight", _as_quantity),
+    ("settledGasUnix", _as_quantity),
+    ("settledGasNumerator", _as_quantity),
+    ("settledExcess", _as_quantity),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,20 +104,30 @@ class Header:
     time: int
     raw: Mapping[str, Any]
 
+    @property
+    def state_root(self) -> bytes:
+        """Root of the trie of accounts.
 
-def header_hash(raw: Mapping[str, Any]) -> str:
+        Raises:
+            AnswerError: It is malformed.
+        """
+        return data(self.raw.get("stateRoot"))
+
+
+def header_hash(raw: Mapping[str, Any], chain_id: int) -> str:
     """Compute the hash of a header given in JSON-RPC form.
 
     Raises:
         AnswerError: A field is missing or malformed.
     """
-    values = []
-    for position, (name, encode) in enumerate(_FIELDS):
+    avalanche = chain_id in AVALANCHE_CHAINS
+    first, later = (_AVALANCHE_FIELDS, _AVALANCHE_LATER_FIELDS) if avalanche else (_FIELDS, _LATER_FIELDS)
+    for name, _ in first:
         if raw.get(name) is None:
-            if position < _OPTIONAL:
-                raise AnswerError(f"the block has no {name}")
-            continue
-        values.append(encode(raw[name]))
+            raise AnswerError(f"the block has no {name}")
+    last = max((position + 1 for position, (name, _) in enumerate(later) if raw.get(name) is not None), default=0)
+    # A later field that is absent is left out at the end and empty before one that is there.
+    values = [b"" if raw.get(name) is None else encode(raw[name]) for name, encode in (*first, *later[:last])]
     return "0x" + keccak(rlp.encode(values)).hex()
 
 
@@ -108,7 +153,7 @@ def parse_header(raw: object, *, chain_id: int, number: int | None = None) -> He
     )
     if number is not None and header.number != number:
         raise AnswerError(f"block {number} was asked and block {header.number} was given")
-    if chain_id not in UNHASHED_CHAINS and (computed := header_hash(raw)) != header.hash:
+    if chain_id not in UNHASHED_CHAINS and (computed := header_hash(raw, chain_id)) != header.hash:
         raise AnswerError(f"block {header.number} has the hash {header.hash} and its fields give {computed}")
     return header
 
@@ -122,7 +167,7 @@ async def last_at(moment: int, top: Header, fetch: Callable[[int], Awaitable[Hea
     Args:
         moment: Seconds since 1970 in UTC.
         top: A block after the moment.
-        fetch: Gives the header of a height.
+        fetch: Gives the header of the last block at or below a height; it may lie below where a height has no block.
 
     Returns:
         Neighbours, the first at or before the moment and the second after it; None when block 0 is after it.
@@ -137,13 +182,17 @@ async def last_at(moment: int, top: Header, fetch: Callable[[int], Awaitable[Hea
         above = below
         below = await fetch(max(0, above.number - step))
         step *= 4
-    halve = False
-    while (span := above.number - below.number) > 1:
+    floor, halve = below.number, False  # between the block below and the floor there is no other block
+    while (span := above.number - floor) > 1:
         stride = span // 2 if halve else (moment - below.time) * span // (above.time - below.time)
-        middle = await fetch(below.number + min(max(stride, 1), span - 1))
-        if not below.time <= middle.time <= above.time:
+        asked = floor + min(max(stride, 1), span - 1)
+        middle = await fetch(asked)
+        if middle.number > floor and not below.time <= middle.time <= above.time:
             raise AnswerError(f"block {middle.number} is not between blocks {below.number} and {above.number} in time")
-        below, above = (middle, above) if middle.time <= moment else (below, middle)
+        if middle.number > floor and middle.time > moment:
+            above = middle
+        else:
+            below, floor = (middle if middle.number > floor else below), asked
         halve = not halve
     if above.parent != below.hash:
         raise AnswerError(f"block {above.number} does not follow from block {below.number}: its parent is {above.parent}")

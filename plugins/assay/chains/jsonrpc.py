@@ -13,7 +13,7 @@ from assay.chains.evidence import Tape, TapedError
 from assay.chains.health import Meter
 from assay.chains.http import HttpClient
 from assay.config import Source
-from assay.errors import AssayError, SourceMismatchError
+from assay.errors import AssayError, EvidenceError, SourceMismatchError
 
 # The same call may succeed later: HTTP's own code (some providers put it into the body), limit exceeded and resource
 # unavailable (EIP-1474), internal error (JSON-RPC 2.0).
@@ -61,6 +61,9 @@ class JsonRpc(HttpClient):
     async def batch(self, calls: Sequence[Call], *, about: Callable[[int], str]) -> list[Any]:
         """Make calls in one batch and return their results in the calls' order; none is null.
 
+        A batch whose answers are used together is archived as one line (`BATCH`), one whose answers stand for themselves
+        as a line for each call; a tape is asked for both.
+
         Args:
             calls: At least one.
             about: What the call at a position asks, in words, for errors.
@@ -72,7 +75,7 @@ class JsonRpc(HttpClient):
         """
         whole = f"a batch of {len(calls)} calls from {about(0)}"
         if self.tape is not None:
-            return list(self._played(self.tape, BATCH, calls, whole))
+            return self._played_batch(self.tape, calls, about, whole)
         numbers = self._numbers(len(calls))
         body = [
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -97,6 +100,12 @@ class JsonRpc(HttpClient):
             return tape.answer(method, params)
         except TapedError as error:
             raise self._refused(error.error, about) from None
+
+    def _played_batch(self, tape: Tape, calls: Sequence[Call], about: Callable[[int], str], whole: str) -> list[Any]:
+        try:
+            return list(self._played(tape, BATCH, calls, whole))
+        except EvidenceError:
+            return [self._played(tape, method, params, about(position)) for position, (method, params) in enumerate(calls)]
 
     def _numbers(self, count: int) -> range:
         # Never used twice, so an answer to an earlier call cannot pass for one to this.

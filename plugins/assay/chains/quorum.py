@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from assay.chains.interface import Balance, SnapshotBlock
@@ -46,6 +47,25 @@ def agree_on_hash(block: SnapshotBlock, answers: Mapping[str, str]) -> None:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """Two sources that say different things of one balance, in base units."""
+
+    chain: str
+    address: str
+    asset: str
+    source: str
+    amount: int
+    other_source: str
+    other_amount: int
+
+
+class DisagreementError(SourceMismatchError):
+    """Sources disagree on balances; `found` has all of them."""
+
+    found: Sequence[Disagreement] = ()
+
+
 def agree_on_balances(chain: str, answers: Mapping[str, list[Balance]]) -> list[Balance]:
     """Return the balances that all sources read, with the first source's evidence.
 
@@ -54,9 +74,11 @@ def agree_on_balances(chain: str, answers: Mapping[str, list[Balance]]) -> list[
         answers: By source name, at least one, all for the same addresses.
 
     Raises:
-        SourceMismatchError: A source differs in an amount, or answered for other addresses or assets.
+        SourceMismatchError: A source answered for other addresses or assets.
+        DisagreementError: A source differs in an amount.
     """
     (first_name, first), *others = answers.items()
+    found = []
     for name, balances in others:
         if [(item.address, item.asset) for item in balances] != [(item.address, item.asset) for item in first]:
             raise SourceMismatchError(
@@ -64,13 +86,29 @@ def agree_on_balances(chain: str, answers: Mapping[str, list[Balance]]) -> list[
                 subject=f"chain {chain}",
                 next_step="report this as a defect of the reader",
             )
-        for mine, theirs in zip(first, balances, strict=True):
-            if mine.amount != theirs.amount:
-                raise SourceMismatchError(
-                    f"the sources disagree on {mine.asset}: {first_name} says {mine.amount}, {name} says {theirs.amount} base units",
-                    subject=f"chain {chain}, address {mine.address}",
-                    next_step="ask a third source; the run can be repeated once the wrong node is out of chains.toml",
-                )
+        found += [
+            Disagreement(
+                chain=chain,
+                address=mine.address,
+                asset=mine.asset,
+                source=first_name,
+                amount=mine.amount,
+                other_source=name,
+                other_amount=theirs.amount,
+            )
+            for mine, theirs in zip(first, balances, strict=True)
+            if mine.amount != theirs.amount
+        ]
+    if found:
+        one = found[0]
+        more = f" (and on {len(found) - 1:,} more balances)" if len(found) > 1 else ""
+        error = DisagreementError(
+            f"the sources disagree on {one.asset}: {one.source} says {one.amount}, {one.other_source} says {one.other_amount} base units{more}",
+            subject=f"chain {chain}, address {one.address}",
+            next_step="ask a third source; the run can be repeated once the wrong node is out of chains.toml",
+        )
+        error.found = found
+        raise error
     return first
 
 

@@ -19,7 +19,7 @@ from pyarrow import types
 from assay.lake import format_as_of
 from assay.money import format_amount
 
-WHOLE_UNIT_TABLES = ("deposit_deltas", "reconciliation", "reserve_deltas", "reserve_ratios", "wallet_balances")
+WHOLE_UNIT_TABLES = ("deposit_deltas", "reconciliation", "reserve_deltas", "reserve_ratios", "reserve_stability", "wallet_balances")
 
 # The columns that published verifiers of address lists read; the names and their odd spacing are theirs.
 _ADDRESS_LIST_COLUMNS = (

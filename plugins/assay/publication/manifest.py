@@ -32,6 +32,7 @@ TABLES = (
     "reconciliation",
     "reserve_deltas",
     "reserve_ratios",
+    "reserve_stability",
     "snapshot_blocks",
     "wallet_balances",
 )

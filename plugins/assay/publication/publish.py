@@ -23,7 +23,7 @@ from assay.chains.evidence import SUFFIX
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import format_as_of, new_folder, parse_as_of
-from assay.publication import derived, manifest
+from assay.publication import derived, facts, manifest
 from assay.publication.log import Log, LogEntry, folder_name, locked
 from assay.publication.manifest import FILE_NAME, TABLES, Correction
 
@@ -114,6 +114,7 @@ def stage(
     with new_folder(work) as folder:
         _copy_tables(tables, contracts, folder)
         _copy_evidence(evidence, folder)
+        (folder / "evidence" / facts.FILE_NAME).write_bytes(facts.chain_facts(settings))
         derived.write_all(folder / "tables", folder / "derived")
         page = report.render(folder / "tables", settings, as_of=as_of, previous=previous, corrects=corrects)
         (folder / "report.html").write_text(page, encoding="utf-8")

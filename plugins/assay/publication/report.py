@@ -78,6 +78,7 @@ def render(tables: Path, settings: Settings, *, as_of: datetime, previous: LogEn
             owing=[row for row in rows["reserve_ratios"] if row["status"] != "no_liabilities"],
             ratio_chart=_ratio_chart(rows["reserve_ratios"]),
             change_chart=_change_chart(rows["deposit_deltas"], rows["reserve_deltas"]),
+            offsets=sorted({row["offset_seconds"] for row in rows["reserve_stability"]}),
             share_chart=_share_chart(rows["reserve_deltas"], chains),
             row_counts={name: pq.ParquetFile(tables / f"{name}.parquet").metadata.num_rows for name in TABLES},
         )
@@ -142,6 +143,11 @@ def distance(seconds: int) -> str:
     while len(units) > 1 and not units[0][0]:
         units.pop(0)
     return " ".join(f"{count} {unit}" for count, unit in units[:2] if count) or "0 s"
+
+
+def offset(seconds: int) -> str:
+    """Write how far from the snapshot something was read: `24 h before`."""
+    return f"{distance(abs(seconds))} {'before' if seconds < 0 else 'after'}"
 
 
 def _rows(table: Path) -> list[Row]:
@@ -241,6 +247,7 @@ def _environment() -> jinja2.Environment:
         moment=moment,
         plural=plural,
         distance=distance,
+        offset=offset,
         iso=format_as_of,
         dash=NONE,
     )

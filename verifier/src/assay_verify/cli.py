@@ -7,25 +7,56 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay_verify import __version__, terminal
+from assay_verify import __version__, balances, balances_terminal, rereading, terminal
 from assay_verify.findings import Exit, UnusableInputError
+from assay_verify.progress import Progress
 from assay_verify.publication import verify
 
 _EPILOG = """\
 exit codes: 0 everything held; 1 something does not hold; 2 the input is no publication, or the command was wrong;
 3 nothing failed, but something could not be checked. A check that you leave out yourself is named, and doesn't change the code."""
 
+_BALANCES_EPILOG = """\
+exit codes: 0 every balance is proven, or rests on an archived answer as stated (which proves nothing: see --all-proven); 1 something does
+not hold, an own node says otherwise or cannot be read; 2 the input is no publication, or the command was wrong.
+
+--rpc takes CHAIN=URL, once for each chain: http(s)://host:port of an Ethereum-like node or of Bitcoin Core, tcp://host:port or
+ssl://host:port[/SHA-256 of the certificate] of an Electrum server. Addresses are never printed."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "balances":
+            return _balances(options)
         verified = verify(options.folder, log_path=options.log, without_log=options.no_log, without_previous=options.no_previous)
     except (UnusableInputError, PermissionError) as error:
         sys.stderr.write(f"assay-verify: {error}\n")
         return Exit.UNUSABLE
     sys.stdout.write((terminal.as_json(verified) if options.json else terminal.as_text(verified)) + "\n")
     return verified.findings.exit_code
+
+
+def _balances(options: argparse.Namespace) -> int:
+    progress = Progress(wanted=not options.json)
+    urls = _urls(options.rpc)
+    required = [name for text in options.require_proofs for name in text.split(",") if name]
+    verified = balances.verify(options.folder, required=required, all_proven=options.all_proven, progress=progress)
+    if urls:
+        rereading.reread(verified, urls, sample=None if options.all else options.sample, seed=options.seed, progress=progress)
+    sys.stdout.write((balances_terminal.as_json(verified) if options.json else balances_terminal.as_text(verified)) + "\n")
+    return verified.findings.exit_code
+
+
+def _urls(texts: Sequence[str]) -> dict[str, str]:
+    urls: dict[str, str] = {}
+    for text in texts:
+        chain, _, url = text.partition("=")
+        if not chain or not url or chain in urls:
+            raise UnusableInputError("--rpc was given twice for a chain, or not as CHAIN=URL", "Write --rpc ethereum=http://127.0.0.1:8545")
+        urls[chain] = url
+    return urls
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_publication(commands)
+    _add_balances(commands)
+    return parser
+
+
+def _add_publication(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one = commands.add_parser(
         "publication",
         help="check one publication",
@@ -50,4 +87,33 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--no-log", action="store_true", help="do without the log")
     one.add_argument("--no-previous", action="store_true", help="do without the publication before, if it is not beside FOLDER")
     one.add_argument("--json", action="store_true", help="print JSON, with every single failure")
-    return parser
+
+
+def _add_balances(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = commands.add_parser(
+        "balances",
+        help="check the wallet balances of one publication by their evidence",
+        description="Check the wallet balances of one publication by their evidence, offline; and again through nodes of your own.",
+        epilog=_BALANCES_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds manifest.json")
+    one.add_argument("--all-proven", action="store_true", help="fail unless every balance is proven")
+    one.add_argument(
+        "--require-proofs", action="append", default=[], metavar="CHAIN[,CHAIN]", help="fail unless every balance of these is proven"
+    )
+    one.add_argument("--rpc", action="append", default=[], metavar="CHAIN=URL", help="read balances again through a node of yours")
+    size = one.add_mutually_exclusive_group()
+    size.add_argument(
+        "--sample", type=_positive, default=rereading.SAMPLE, metavar="N", help="balances of a chain to read again (default: %(default)s)"
+    )
+    size.add_argument("--all", action="store_true", help="read all of them again")
+    one.add_argument("--seed", type=int, metavar="N", help="draw the sample of an earlier run again")
+    one.add_argument("--json", action="store_true", help="print JSON, with every single failure")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

@@ -35,6 +35,12 @@ class MalformedError(Exception):
     """Something inside the publication cannot be read as what it should be; its text says what."""
 
 
+def require(held: bool, problem: str) -> None:  # noqa: FBT001 - it is the fact itself, not an option
+    """Raise a MalformedError unless something holds."""
+    if not held:
+        raise MalformedError(problem)
+
+
 @dataclass
 class Check:
     """One claim and how it fared.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay_verify import deltas, evidence, log, manifest, reserves, tables
+from assay_verify import deltas, evidence, log, manifest, reserves, stability, tables
 from assay_verify.arithmetic import percent_text, whole_units
 from assay_verify.findings import Check, Findings, UnusableInputError
 from assay_verify.manifest import FOLDER_NAME, Manifest
@@ -51,7 +51,7 @@ def verify(folder: Path, *, log_path: Path | None = None, without_log: bool = Fa
         UnusableInputError: The folder is no publication.
     """
     folder = folder.resolve()
-    _require_publication(folder)
+    require_publication(folder)
     verified = Verified(folder)
     findings = verified.findings
     with findings.check("manifest", "The manifest is in canonical form and of a format that this verifier knows.") as check:
@@ -68,14 +68,21 @@ def verify(folder: Path, *, log_path: Path | None = None, without_log: bool = Fa
     return verified
 
 
-def _require_publication(folder: Path) -> None:
+def require_publication(folder: Path) -> None:
+    """Make sure that a folder is that of a publication.
+
+    Raises:
+        UnusableInputError: It is not; the error names what to give instead, where that is near.
+    """
     if not folder.exists():
         raise UnusableInputError(f"{folder} does not exist", "Give the folder of a publication, which is named like 2023-02-17T160000Z")
     if not folder.is_dir():
         raise UnusableInputError(f"{folder} is a file", "Give the folder of a publication; unpack it first if it is an archive")
     if (folder / manifest.FILE_NAME).is_file():
         return
-    inside = sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob(f"**/{manifest.FILE_NAME}"))
+    # Two levels: a series, and the folder of all series. Whatever else is given may be large.
+    near = [path for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{manifest.FILE_NAME}")]
+    inside = sorted(path.parent.relative_to(folder).as_posix() for path in near)
     inside = [name for name in inside if FOLDER_NAME.fullmatch(Path(name).name)]
     if inside:
         raise UnusableInputError(
@@ -109,6 +116,7 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
     reserves.check_moment(findings, folder, known)
     blocks = reserves.check_blocks(findings, folder, known)
     holdings = reserves.check_wallets(findings, folder, blocks)
+    stability.check(findings, folder, known, blocks, holdings)
     ratios = reserves.check_ratios(findings, folder, holdings)
     reserves.check_decimals(findings, folder, ratios)
     deltas.check_deposits(findings, folder, ratios)
@@ -131,7 +139,8 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
         ]
         verified.not_proven.append(_ownership(holdings))
         verified.not_proven.append(
-            f"That the {answers:,} archived answers say what the tables say: only that each balance refers to one of them."
+            f"That the {answers:,} archived answers say what the tables say: only that each balance refers to one of them. "
+            "`assay-verify balances` looks into them."
         )
 
 

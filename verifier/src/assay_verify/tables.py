@@ -70,6 +70,20 @@ TABLES: dict[str, dict[str, str]] = {
         "previous_as_of": TIME + "?",
         "previous_ratio_gross": RATIO + "?",
     },
+    "reserve_stability": {
+        "as_of": TIME,
+        "chain": TEXT,
+        "asset": TEXT,
+        "offset_seconds": NUMBER,
+        "decimals": NUMBER,
+        "block_height": NUMBER,
+        "block_hash": TEXT,
+        "block_time": TIME,
+        "amount": AMOUNT,
+        "amount_at_offset": AMOUNT,
+        "change": AMOUNT,
+        "change_percent": RATIO + "?",
+    },
     "snapshot_blocks": {
         "as_of": TIME,
         "chain": TEXT,
@@ -97,6 +111,8 @@ TABLES: dict[str, dict[str, str]] = {
         "encumbrance": TEXT,
         "ownership_status": TEXT,
         "evidence": TEXT,
+        "read_height": NUMBER + "?",
+        "read_time": TIME + "?",
     },
 }
 
@@ -107,6 +123,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "reconciliation": ("asset",),
     "reserve_deltas": ("asset", "chain"),
     "reserve_ratios": ("asset",),
+    "reserve_stability": ("chain", "asset", "offset_seconds"),
     "snapshot_blocks": ("chain",),
     "wallet_balances": ("chain", "address", "asset"),
 }

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from assay_verify import __version__
@@ -49,20 +50,20 @@ def as_text(verified: Verified) -> str:
     """Return the outcome for people."""
     lines = [_title(verified), ""]
     for check in verified.findings.checks:
-        lines += _check_lines(check)
-    for heading, sentences in (
-        ("Ratios (reserves ÷ gross liabilities, rounded down)", verified.ratios),
-        ("Note", verified.notices),
-        ("What this proves", verified.proven),
-        ("What this does not prove", verified.not_proven),
-    ):
-        if sentences:
-            lines += ["", _paint(heading, "bold"), *(_wrap(sentence, "  - ") for sentence in sentences)]
+        lines += check_lines(check)
+    lines += sections(
+        [
+            ("Ratios (reserves ÷ gross liabilities, rounded down)", verified.ratios),
+            ("Note", verified.notices),
+            ("What this proves", verified.proven),
+            ("What this does not prove", verified.not_proven),
+        ]
+    )
     if verified.coverage:
         warnings = sum(item["severity"] == "warning" for item in verified.coverage)
         lines += [
             "",
-            _paint(f"What the publication itself leaves open ({len(verified.coverage)} items, {warnings} of them warnings)", "bold"),
+            paint(f"What the publication itself leaves open ({len(verified.coverage)} items, {warnings} of them warnings)", "bold"),
         ]
         lines += [_wrap(_coverage_text(item), "  - ") for item in verified.coverage]
     return "\n".join([*lines, "", _verdict(verified)])
@@ -70,17 +71,25 @@ def as_text(verified: Verified) -> str:
 
 def _title(verified: Verified) -> str:
     if verified.manifest is None:
-        return _paint(f"Publication in {verified.folder}", "bold")
+        return paint(f"Publication in {verified.folder}", "bold")
     values = verified.manifest.values
-    return (
-        _paint(f"{values['entity']}, {values['as_of']}, revision {values['revision']}", "bold") + f"\nmanifest {verified.manifest.sha256}"
-    )
+    return paint(f"{values['entity']}, {values['as_of']}, revision {values['revision']}", "bold") + f"\nmanifest {verified.manifest.sha256}"
 
 
-def _check_lines(check: Check) -> list[str]:
+def sections(headed: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Return lines for sentences under headings; a heading without sentences is left out."""
+    lines: list[str] = []
+    for heading, sentences in headed:
+        if sentences:
+            lines += ["", paint(heading, "bold"), *(_wrap(sentence, "  - ") for sentence in sentences)]
+    return lines
+
+
+def check_lines(check: Check) -> list[str]:
+    """Return the lines of one check: outcome, claim, and the first failures."""
     state = "FAIL" if check.failures else "left out" if check.left_out else "ok"
     count = f" ({check.compared:,} compared)" if check.compared and state == "ok" else ""
-    lines = [_wrap(check.claim + count, _paint(f"{state:>8}", state) + "  ", indent=10)]
+    lines = [_wrap(check.claim + count, paint(f"{state:>8}", state) + "  ", indent=10)]
     lines += [_wrap(failure, "          - ", indent=12) for failure in check.failures[:SHOWN_FAILURES]]
     if len(check.failures) > SHOWN_FAILURES:
         lines.append(f"          - and {len(check.failures) - SHOWN_FAILURES:,} more")
@@ -91,7 +100,7 @@ def _check_lines(check: Check) -> list[str]:
 
 def _coverage_text(item: dict[str, Any]) -> str:
     count = "" if item["count"] is None else f" ({item['count']:,})"
-    return f"{_paint(item['severity'], item['severity'])} · {item['area']}: {item['description']}{count}"
+    return f"{paint(item['severity'], item['severity'])} · {item['area']}: {item['description']}{count}"
 
 
 def _verdict(verified: Verified) -> str:
@@ -99,7 +108,7 @@ def _verdict(verified: Verified) -> str:
     compared, failed = sum(check.compared for check in checks), sum(bool(check.failures) for check in checks)
     left_out = sum(bool(check.left_out) for check in checks)
     counts = f"{len(checks)} checks, {compared:,} comparisons, {failed} failed, {left_out} left out"
-    return _paint(f"{_VERDICTS[code]} ({counts}).", {Exit.HELD: "ok", Exit.FAILED: "FAIL"}.get(code, "left out"))
+    return paint(f"{_VERDICTS[code]} ({counts}).", {Exit.HELD: "ok", Exit.FAILED: "FAIL"}.get(code, "left out"))
 
 
 def _wrap(text: str, first: str, *, indent: int = 4) -> str:
@@ -109,7 +118,8 @@ def _wrap(text: str, first: str, *, indent: int = 4) -> str:
     return first + f"\n{' ' * indent}".join(wrapped)
 
 
-def _paint(text: str, name: str) -> str:
+def paint(text: str, name: str) -> str:
+    """Return the text in a colour where the output is a terminal that wants colours."""
     if name not in _COLOURS or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m"

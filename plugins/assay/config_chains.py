@@ -1,0 +1,220 @@
+"""Assets and chains: what the registry's TOML files say of them.
+
+`assets.toml` and `chains.toml` say what is counted and whom is asked. Facts that are the same for everybody stand beside them in
+`known_assets.toml` and `known_chains.toml`: whatever an entry of the same name does not state itself is taken from there. Either may
+be missing; then nothing is taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from assay.errors import ConfigError
+from assay.toml_table import TomlTable
+
+_IDENTITY = ("family", "asset", "network", "chain_id", "genesis")
+"""Keys that make a chain the one that it is: an entry that states another value for one of them is another chain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """An asset that the entity owes or holds.
+
+    Attributes:
+        symbol: Ticker, the key everywhere: `BTC`.
+        name: For people: `Bitcoin`.
+        decimals: Base units per whole unit, as a power of ten. Amounts of the asset are counted in these units on
+            every chain; a chain whose token has fewer decimals is scaled up exactly.
+    """
+
+    symbol: str
+    name: str
+    decimals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A token contract of one chain.
+
+    Attributes:
+        asset: Symbol of the asset it counts as.
+        contract: Address on the chain.
+        decimals: What the contract itself must answer; checked at the snapshot block.
+        source: Where the contract's address was taken from.
+        balance_slot: EVM: position of the mapping in which the contract keeps balances; -1 where they stand in no plain slot.
+        slot_layout: EVM: `solidity` (key before position) or `vyper` (position before key) in the hash that gives the slot.
+        balance_bits: EVM: how many low bits of the slot are the balance; a contract may keep flags in the others.
+        slot_note: EVM: why there is no plain slot (rebasing, shares), published under coverage.
+    """
+
+    asset: str
+    contract: str
+    decimals: int
+    source: str
+    balance_slot: int = -1
+    slot_layout: str = "solidity"
+    balance_bits: int = 256
+    slot_note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One server that answers for a chain.
+
+    Attributes:
+        name: Unique over all chains; also the name of its Airflow pool.
+        kind: Protocol, one that the chain's family speaks: `jsonrpc`, `electrum`, …
+        connection: Airflow Connection with its address and credentials.
+        batch_size: Requests in one batch.
+        concurrency: Batches under way at once in one task.
+        parallel_tasks: Tasks that may read from it at once: the slots of its pool.
+        requests_per_second: Ceiling for requests sent by all its reading tasks together (a batch counts each of its requests); 0 for none.
+        timeout_seconds: Until one batch counts as unanswered.
+    """
+
+    name: str
+    kind: str
+    connection: str
+    batch_size: int = 500
+    concurrency: int = 2
+    parallel_tasks: int = 2
+    requests_per_second: int = 0
+    timeout_seconds: int = 60
+
+    @property
+    def task_requests_per_second(self) -> int:
+        """One task's part of the ceiling, as many tasks may read at once as the pool has slots; 0 for none."""
+        return self.requests_per_second and max(1, self.requests_per_second // self.parallel_tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A chain: facts about it, and the sources asked for it.
+
+    Attributes:
+        name: Key everywhere: `bitcoin`, `ethereum`.
+        family: Which reader: `bitcoin`, `evm`, … (`chains/families.py`).
+        asset: Symbol of the native asset.
+        network: Name of the network, for families that tell networks apart by name (Bitcoin family: `bitcoin`, `regtest`, `litecoin`, …).
+        chain_id: Number of the network, for families that have one (EVM: EIP-155); 0 elsewhere.
+        genesis: Hash of block 0 where the family checks it; empty where it doesn't.
+        finality: One of the family's rules: `finalized` (the source's own word for it), `confirmations`, …
+        confirmations: Blocks on top of the snapshot block before it counts as final, for `confirmations`.
+        max_distance_seconds: How far before `as_of` the snapshot block may lie.
+        max_lag_seconds: Where the chain can't answer for the past: how long after `as_of` its state may be read.
+        proofs: Whether balances are proven beyond the archived answers, where the family and the chain's servers can (EVM: EIP-1186).
+        tokens: By asset symbol.
+        sources: At least one.
+    """
+
+    name: str
+    family: str
+    asset: str
+    network: str = ""
+    chain_id: int = 0
+    genesis: str = ""
+    finality: str = "confirmations"
+    confirmations: int = 0
+    max_distance_seconds: int = 7200
+    max_lag_seconds: int = 900
+    proofs: bool = False
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+
+    def source(self, name: str) -> Source:
+        """Return the source of that name.
+
+        Raises:
+            ConfigError: The chain has no such source.
+        """
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise ConfigError(f"it has no source {name!r}", subject=f"chain {self.name}", next_step="correct its sources in chains.toml")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What the registry's TOML files say.
+
+    Attributes:
+        assets: By symbol.
+        chains: By name.
+        digests: SHA-256 of each file, empty for one that may be missing and is.
+    """
+
+    assets: Mapping[str, Asset]
+    chains: Mapping[str, Chain]
+    digests: tuple[str, ...]
+
+
+def read_registry(folder: Path) -> Registry:
+    """Read assets and chains, with what is known of them taken over.
+
+    Raises:
+        ConfigError: A file is missing or malformed, or a key is unknown or missing.
+    """
+    assets_raw, assets_digest = TomlTable.read(folder / "assets.toml")
+    chains_raw, chains_digest = TomlTable.read(folder / "chains.toml")
+    known_assets, known_assets_digest = _read_known(folder / "known_assets.toml")
+    known_chains, known_chains_digest = _read_known(folder / "known_chains.toml")
+    assets = {symbol: assets_raw.table(symbol).over(known_assets.table(symbol)).build(Asset, symbol=symbol) for symbol in assets_raw.values}
+    chains = {
+        name: _used_chain(chains_raw.table(name), known_chains.table(name) if name in known_chains.values else None, name, assets)
+        for name in chains_raw.values
+    }
+    digests = (assets_digest, chains_digest, known_assets_digest, known_chains_digest)
+    return Registry(MappingProxyType(assets), MappingProxyType(chains), digests)
+
+
+def read_catalogue(folder: Path) -> tuple[dict[str, Asset], dict[str, Chain]]:
+    """Return all that is known beside a registry: assets by symbol, and chains by name, without sources.
+
+    Raises:
+        ConfigError: A file is malformed, or a key is unknown or missing.
+    """
+    assets, _ = _read_known(folder / "known_assets.toml")
+    chains, _ = _read_known(folder / "known_chains.toml")
+    return (
+        {symbol: assets.table(symbol).build(Asset, symbol=symbol) for symbol in assets.values},
+        {name: _chain(chains.table(name), name) for name in chains.values},
+    )
+
+
+def _read_known(path: Path) -> tuple[TomlTable, str]:
+    return TomlTable.read(path) if path.exists() else (TomlTable(str(path), {}), "")
+
+
+def _used_chain(raw: TomlTable, known: TomlTable | None, name: str, assets: Collection[str]) -> Chain:
+    """Build a chain of chains.toml, with what is known of it taken over where it is the same chain."""
+    if known is not None:
+        # What is wrong there is said with that file's name.
+        _chain(known, name)
+    if known is None or any(raw.values.get(key, value) != value for key, value in known.values.items() if key in _IDENTITY):
+        return _chain(raw, name)
+    left_out = raw.texts("without")
+    stated, offered = raw.table("tokens").values, known.table("tokens").values
+    for symbol in left_out:
+        if symbol not in offered or symbol in stated:
+            raise raw.fail(f"without names {symbol!r}, which {'it states itself' if symbol in stated else 'nothing is known of here'}")
+    tokens = {symbol: token for symbol, token in offered.items() if symbol in assets and symbol not in left_out}
+    for symbol in stated:
+        mine = raw.table("tokens").table(symbol)
+        # Another contract has its balances elsewhere and its decimals may be others: nothing of the known one holds for it.
+        takes_over = symbol in offered and "contract" not in mine.values
+        tokens[symbol] = {**offered[symbol], **mine.values} if takes_over else mine.values
+    merged = raw.without("without", "tokens").over(known, "tokens")
+    return _chain(TomlTable(merged.subject, {**merged.values, "tokens": tokens}), name)
+
+
+def _chain(raw: TomlTable, name: str) -> Chain:
+    tokens = raw.table("tokens")
+    return raw.without("tokens", "sources").build(
+        Chain,
+        name=name,
+        tokens=MappingProxyType({symbol: tokens.table(symbol).build(Token, asset=symbol) for symbol in tokens.values}),
+        sources=tuple(item.build(Source) for item in raw.tables("sources")),
+    )

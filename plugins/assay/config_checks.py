@@ -1,0 +1,120 @@
+"""Holds the configuration's entries against each other: what one table cannot know alone.
+
+Whether a chain's family, finality rule and kinds of sources exist stands in the families' modules, which are too heavy for
+every parse of a DAG file; `registry.check_chains` looks there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from assay.config import Settings
+    from assay.config_chains import Chain, Token
+
+APPROVALS = 2
+"""People who sign off, from groups without a common member."""
+
+MAX_DECIMALS = 24
+"""Of an asset; beyond it a user's value in USD would leave exact 128-bit arithmetic."""
+
+_NAME = r"[a-z0-9][a-z0-9_-]*"
+_LAYOUTS = ("solidity", "vyper")
+_WORD_BITS = 256
+
+
+def check(settings: Settings) -> None:
+    """Refuse a configuration whose entries contradict each other.
+
+    Raises:
+        ConfigError: They do; it names the file.
+    """
+    _check_names(settings)
+    for asset in settings.assets.values():
+        if not 0 <= asset.decimals <= MAX_DECIMALS:
+            raise _fail(
+                f"{asset.symbol} has {asset.decimals} decimals, and 0 to {MAX_DECIMALS} are possible", settings.registry / "assets.toml"
+            )
+    for chain in settings.chains.values():
+        _check_chain(settings, chain)
+    if settings.chunk_size < 1:
+        raise _fail(f"chunk_size is {settings.chunk_size}, and at least 1 is needed", settings.path)
+    _check_prices(settings)
+    offsets = settings.stability.offsets_seconds
+    if 0 in offsets or len(set(offsets)) < len(offsets):
+        raise _fail("stability.offsets_seconds names 0, which is the snapshot itself, or one offset twice", settings.path)
+    if settings.sign_off.required:
+        groups = settings.sign_off.approvers
+        if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
+            raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+
+
+def _check_prices(settings: Settings) -> None:
+    if settings.prices.currency != "USD":
+        raise _fail(f"prices.currency is {settings.prices.currency!r} and only USD is known", settings.path)
+    if not settings.prices.sources:
+        raise _fail("prices.sources is empty", settings.path)
+    if settings.prices.max_age_seconds < 0 or settings.prices.tolerance_bps < 0:
+        raise _fail("prices.max_age_seconds and prices.tolerance_bps cannot be negative", settings.path)
+
+
+def _check_names(settings: Settings) -> None:
+    """Names become folders, tasks and pools; what counts twice or vouches for itself is refused."""
+    file = settings.registry / "chains.toml"
+    chains = settings.chains.values()
+    sources = [source for chain in chains for source in chain.sources]
+    for name, where in ((settings.series, settings.path), *((name, file) for name in (*settings.chains, *(item.name for item in sources)))):
+        if not re.fullmatch(_NAME, name):
+            raise _fail(f"the name {name!r} is not made of lower-case letters, digits, - and _", where)
+    # A fork has the genesis block of the chain that it left, and families number their networks without knowing of each other.
+    for what, values in (
+        ("source name", [(source.name,) for source in sources]),
+        ("connection", [(source.connection,) for source in sources]),
+        ("chain_id", [(str(chain.chain_id), chain.family) for chain in chains if chain.chain_id]),
+        ("genesis", [(chain.genesis, chain.family, chain.network) for chain in chains if chain.genesis]),
+    ):
+        if repeated := sorted(value for value, count in Counter(values).items() if count > 1):
+            raise _fail(f"the {what} {repeated[0][0]!r} is used twice", file)
+
+
+def _check_chain(settings: Settings, chain: Chain) -> None:
+    file = settings.registry / "chains.toml"
+    if not chain.sources:
+        raise _fail(f"chain {chain.name} names no source", file)
+    for source in chain.sources:
+        if min(source.batch_size, source.concurrency, source.parallel_tasks, source.timeout_seconds) < 1 or source.requests_per_second < 0:
+            raise _fail(f"source {source.name} has a limit below 1", file)
+    if min(chain.confirmations, chain.max_distance_seconds, chain.max_lag_seconds) < 0:
+        raise _fail(f"chain {chain.name} has a negative limit", file)
+    for symbol in (chain.asset, *chain.tokens):
+        if symbol not in settings.assets:
+            raise _fail(f"chain {chain.name} names the unknown asset {symbol!r}", file)
+    # Only hexadecimal is the same in either case; BASE58 and BASE64 are not.
+    contracts = {token.contract.lower() if chain.family == "evm" else token.contract for token in chain.tokens.values()}
+    if chain.asset in chain.tokens or len(contracts) < len(chain.tokens):
+        raise _fail(f"chain {chain.name} would count an asset twice: a token is the native asset, or two have one contract", file)
+    for token in chain.tokens.values():
+        _check_token(settings, chain, token, file)
+
+
+def _check_token(settings: Settings, chain: Chain, token: Token, file: Path) -> None:
+    known = settings.assets[token.asset].decimals
+    if token.decimals > known:
+        raise _fail(f"{token.asset} has {token.decimals} decimals on {chain.name}, more than the asset's {known}", file)
+    if token.decimals < 0:
+        raise _fail(f"{token.asset} has {token.decimals} decimals on {chain.name}", file)
+    if token.slot_layout not in _LAYOUTS or token.balance_slot < -1 or not 1 <= token.balance_bits <= _WORD_BITS:
+        raise _fail(
+            f"{token.asset} on {chain.name} has no possible balance slot: slot_layout is {' or '.join(_LAYOUTS)}, "
+            f"balance_slot -1 or more, balance_bits 1 to {_WORD_BITS}",
+            file,
+        )
+
+
+def _fail(problem: str, path: Path) -> ConfigError:
+    return ConfigError(problem, subject=str(path), next_step="correct the file")

@@ -1,0 +1,115 @@
+"""Where a publication came from: a private note of everything that it was computed from and that it does not contain itself.
+
+One folder a publication, `<lake>/marts/origins/<SHA-256 of its manifest>/`: a copy of the configuration as it was, and `origin.json`
+with the places and digests of the snapshots. With the publication's own evidence that is all that `replay.py` needs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from assay.config import Settings
+from assay.errors import EvidenceError
+from assay.lake import private_folder, replacing_file, sha256_of
+
+_NOTE = "origin.json"
+_CONFIG = "assay.toml"
+_REGISTRY = "registry"
+_LIABILITIES = ("liabilities.parquet", "control_totals.parquet", "flows.parquet", "origin.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a publication was computed from.
+
+    Attributes:
+        settings: The configuration as it was, with today's lake.
+        wallets: The registry's wallets.
+        liabilities: Folder of the liability snapshot.
+        prices: The prices.
+        revision: Of the publication.
+        reason: Of the correction, empty for none.
+    """
+
+    settings: Settings
+    wallets: Path
+    liabilities: Path
+    prices: Path
+    revision: int
+    reason: str
+
+
+def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], prices: Path) -> Path:
+    """Note what a staged publication came from; returns the note's folder.
+
+    Args:
+        settings: The configuration in force.
+        manifest_sha256: What stands for the publication.
+        inputs: What `attestation.gather_inputs` returned.
+        prices: The prices that it was computed with.
+    """
+    folder = private_folder(_folder(settings, manifest_sha256))
+    shutil.copyfile(settings.path, folder / _CONFIG)
+    shutil.rmtree(folder / _REGISTRY, ignore_errors=True)
+    shutil.copytree(settings.registry, folder / _REGISTRY, copy_function=shutil.copyfile)
+    liabilities = Path(inputs["liabilities"])
+    files = [Path(inputs["wallets"]), prices, *(liabilities / name for name in _LIABILITIES)]
+    content = {
+        "wallets": _place(settings, Path(inputs["wallets"])),
+        "liabilities": _place(settings, liabilities),
+        "prices": _place(settings, prices),
+        "revision": inputs["revision"],
+        "reason": inputs["reason"],
+        "files": {_place(settings, path): sha256_of(path) for path in files},
+    }
+    with replacing_file(folder / _NOTE) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True))
+    return folder
+
+
+def find(settings: Settings, manifest_sha256: str) -> Origin:
+    """Return what a publication came from.
+
+    Raises:
+        EvidenceError: Nothing was noted, or a snapshot that it names is gone or was changed.
+    """
+    folder = _folder(settings, manifest_sha256)
+    try:
+        content = json.loads((folder / _NOTE).read_text())
+    except (OSError, ValueError) as error:
+        raise EvidenceError(
+            f"there is no note of what it was computed from ({type(error).__name__})",
+            subject=f"publication with the manifest {manifest_sha256}",
+            next_step=f"bring back {folder} from a backup; the note is written where the publication was made",
+        ) from error
+    for place, digest in content["files"].items():
+        path = settings.lake / place
+        if not path.is_file() or sha256_of(path) != digest:
+            raise EvidenceError(
+                "it is gone" if not path.is_file() else "it is not the file that the publication was computed from",
+                subject=str(path),
+                next_step="bring it back from a backup",
+            )
+    kept = Settings.load(folder / _CONFIG, registry_folder=folder / _REGISTRY)
+    return Origin(
+        settings=replace(kept, lake=settings.lake),
+        wallets=settings.lake / content["wallets"],
+        liabilities=settings.lake / content["liabilities"],
+        prices=settings.lake / content["prices"],
+        revision=content["revision"],
+        reason=content["reason"],
+    )
+
+
+def _folder(settings: Settings, manifest_sha256: str) -> Path:
+    return settings.lake / "marts" / "origins" / manifest_sha256
+
+
+def _place(settings: Settings, path: Path) -> str:
+    """Return a path below the lake, which may be moved as a whole."""
+    return path.resolve().relative_to(settings.lake.resolve()).as_posix()
