@@ -126,7 +126,7 @@ class Deployment:
             kind = BitcoinNode if chain == "bitcoin" else litecoin.LitecoinNode
             yield from (kind(folder=folder, mined=mined) for folder in folders)
             return
-        facts = _shipped("chains")[chain]
+        facts = _shipped("known_chains")[chain]
         token = facts["tokens"]["USDT"]["contract"]
         yield from (
             EvmNode(folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=token) for folder in folders
@@ -135,21 +135,24 @@ class Deployment:
     def _write_registry(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
         registry = self.folder / "registry"
         registry.mkdir()
-        shipped = _shipped("chains")
+        known = _shipped("known_chains")
         chains: dict[str, Any] = {}
         for chain in addresses:
-            facts = {key: value for key, value in shipped.get(chain, shipped["bitcoin"]).items() if key != "sources"}
+            facts = known[chain]
             if network := _NETWORKS.get(chain):
-                facts |= {"network": network.network, "genesis": network.genesis, "asset": network.asset}
+                facts |= {"network": network.network, "genesis": network.genesis, "confirmations": 6}
             else:
                 # The token's code is the sandbox's own, and no other token stands there.
-                facts |= {"proofs": True, "tokens": {"USDT": facts["tokens"]["USDT"] | TOKEN_STORAGE}}
+                facts |= {"proofs": True, "tokens": {"USDT": facts["tokens"]["USDT"] | TOKEN_STORAGE | {"slot_note": ""}}}
             named = [
                 {"name": item.name, "kind": item.kind, "connection": f"assay_{item.name}"} for item in self.sources if item.chain == chain
             ]
             # The sandbox's clocks tick twice a day, so its snapshot blocks may lie an hour before the moment.
             chains[chain] = facts | {"max_distance_seconds": 3600, "sources": named}
-        assets = _shipped("assets") | ({"LTC": {"name": "Litecoin", "decimals": 8}} if "litecoin" in addresses else {})
+        known_assets = _shipped("known_assets")
+        assets = {symbol: known_assets[symbol] | stated for symbol, stated in _shipped("assets").items()}
+        if "litecoin" in addresses:
+            assets["LTC"] = known_assets["LTC"]
         (registry / "chains.toml").write_text(tomli_w.dumps(chains))
         (registry / "assets.toml").write_text(tomli_w.dumps(assets))
         with (registry / "wallets.csv").open("w", newline="", encoding="utf-8") as file:

@@ -48,8 +48,8 @@ def fund_crowd(node: Anvil, *, token_contract: str, count: int, further_tokens: 
         # Vyper hashes the mapping's slot before the key; Solidity the other way round.
         slot = keccak(BALANCES_SLOT.to_bytes(32, "big") + bytes.fromhex(member.address[2:]).rjust(32, b"\0"))
         calls.append(("anvil_setBalance", [member.address, hex(member.native)]))
-        for contract in (token_contract, *further_tokens):
-            calls.append(("anvil_setStorageAt", [contract, "0x" + slot.hex(), f"0x{member.token:064x}"]))
+        value = f"0x{member.token:064x}"
+        calls += [("anvil_setStorageAt", [contract, "0x" + slot.hex(), value]) for contract in (token_contract, *further_tokens)]
     for start in range(0, len(calls), _BATCH):
         node.batch(calls[start : start + _BATCH])
     node.mine_many(1, 12)

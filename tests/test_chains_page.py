@@ -22,9 +22,10 @@ ASSETS, CHAINS = read_catalogue(ROOT / "data" / "registry")
 HEADINGS = ("chain", "native", "tokens", "past heights", "finality", "evidence", "tested against")
 
 _WRITTEN = "answers written from the API's documentation"
-_SAYS_SO = "documentation|specification|own description"
+_OWN_CHAIN = "a chain written from the coin's specification"
+_SAYS_SO = "written from|forms of (the|its) documentation"
 TESTED_FAMILIES = {
-    "bitcoin": ("ElectrumX on regtest, as the family", "tests/chains/test_bitcoin.py", "Against ElectrumX on regtest"),
+    "bitcoin": (_OWN_CHAIN, "tests/chains/test_bitcoin_coins.py", "chains that are written here from the coins' specifications"),
     "evm": ("anvil, as the family", "tests/chains/test_evm.py", "against real anvil nodes"),
     **{
         family: (_WRITTEN, f"tests/chains/test_{family}.py", _SAYS_SO)
@@ -36,9 +37,10 @@ TESTED_FAMILIES = {
 TESTED_CHAINS = {
     "bitcoin": ("ElectrumX on regtest", "tests/chains/test_bitcoin.py", "Against ElectrumX on regtest"),
     "litecoin": ("ElectrumX and litecoind on regtest", "tests/sandbox/test_litecoin.py", "find_litecoind"),
-    "dogecoin": ("ElectrumX on regtest, as the family; mined blocks of its own", "tests/chains/test_bitcoin_headers.py", "DOGE_371337"),
+    "dogecoin": (f"{_OWN_CHAIN}; mined blocks of its own", "tests/chains/test_bitcoin_headers.py", "DOGE_371337"),
+    "dash": (f"{_OWN_CHAIN}; a published transaction of its own", "tests/chains/test_transactions.py", "DASH_COINBASE"),
     "bitcoincash": (
-        "ElectrumX on regtest, as the family; published addresses of its own",
+        f"{_OWN_CHAIN}; published addresses of its own",
         "tests/chains/test_bitcoin_cashaddr.py",
         "test vectors of the specification",
     ),

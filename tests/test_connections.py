@@ -23,6 +23,15 @@ from assay.errors import ConfigError
             },
             "https://u:p%40%2F@node.example/v3/key",
         ),
+        (
+            {
+                "conn_type": "generic",
+                "schema": "https",
+                "host": "node.example",
+                "extra": {"path": "v1", "headers": {"TRON-PRO-API-KEY": "k&y=1"}},
+            },
+            "https://node.example/v1#TRON-PRO-API-KEY=k%26y%3D1",
+        ),
         ("postgresql://assay:secret@ledger.example:5432/exchange", "postgresql://assay:secret@ledger.example:5432/exchange"),
     ],
 )

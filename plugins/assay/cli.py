@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
-    registry.add_parser("check", help="check every wallet's address, without asking a node").set_defaults(run=_check_registry)
+    registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
 
     commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
     return parser
@@ -144,10 +144,10 @@ def _replay(given: argparse.Namespace, console: Console) -> int:
 
 
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:
-    from assay.registry import read_wallets
+    from assay.registry import check_registry
 
     settings = Settings.load()
-    wallets = read_wallets(settings)
+    wallets = check_registry(settings)
     for chain in settings.chains:
         console.print(f"{chain}: {sum(wallet.chain == chain for wallet in wallets)} wallets")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from assay.config import Source
 from assay.errors import ConfigError
@@ -19,7 +19,8 @@ def url_of(connection_id: str) -> str:
     """Return the address of a Connection: `scheme://login:password@host:port/path`.
 
     The scheme is `schema`, or the Connection's type where that is empty, and the path is `extra.path`; a Connection of type `postgres` has the
-    scheme `postgresql`, and its `schema` is the database. The result is a secret: it goes to a client and nowhere else.
+    scheme `postgresql`, and its `schema` is the database. `extra.headers`, an object of texts, is for providers that take their key in a
+    header; it follows behind a `#`. The result is a secret: it goes to a client and nowhere else.
 
     Raises:
         ConfigError: There is no such Connection, or it names no host.
@@ -32,7 +33,9 @@ def url_of(connection_id: str) -> str:
     path = (connection.schema or "") if postgres else str(connection.extra_dejson.get("path", ""))
     login = f"{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@" if connection.login else ""
     port = f":{connection.port}" if connection.port else ""
-    return f"{scheme}://{login}{connection.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
+    headers = urlencode(connection.extra_dejson.get("headers") or {})
+    address = f"{scheme}://{login}{connection.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
+    return f"{address}#{headers}" if headers else address
 
 
 def address_of(source: Source, _archive: Path) -> str:

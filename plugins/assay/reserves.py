@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay import registry
 from assay.chains.asking import HEALTH, Connect, ask, ask_all
 from assay.chains.evidence import SUFFIX, EvidenceArchive
 from assay.chains.families import family_of
@@ -32,7 +33,7 @@ from assay.config import Chain, Settings, Source
 from assay.errors import RegistryError, SourceMismatchError
 from assay.lake import format_as_of
 from assay.money import check_amount
-from assay.registry import read_wallets, write_wallets
+from assay.registry import write_wallets
 from assay.reserve_files import (
     ASSETS_SCHEMA,
     BALANCES_SCHEMA,
@@ -51,20 +52,8 @@ RESOLVED = "snapshot_block"
 
 
 def check_registry(settings: Settings, folder: Path) -> Path:
-    """Check every wallet and write `wallets.parquet`.
-
-    Raises:
-        RegistryError: See `registry.read_wallets`; also a configured chain without a wallet, which would silently count for nothing.
-    """
-    wallets = read_wallets(settings)
-    for name in settings.chains:
-        if not any(wallet.chain == name for wallet in wallets):
-            raise RegistryError(
-                f"the chain {name} has no wallet",
-                subject=str(settings.registry / "wallets.csv"),
-                next_step="list its wallets, or remove the chain",
-            )
-    return write_wallets(wallets, folder / "wallets.parquet")
+    """Check the registry and write `wallets.parquet`. Raises like `registry.check_registry`."""
+    return write_wallets(registry.check_registry(settings), folder / "wallets.parquet")
 
 
 def resolve_block(settings: Settings, chain_name: str, as_of: datetime, wallets: Path, folder: Path, *, connect: Connect) -> list[Path]:

@@ -66,7 +66,9 @@ class Defillama:
         assert self._process.stdout
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        # The package prints statistics of its own now and then.
+        line = next(line for line in self._process.stdout if line.startswith('{"balances"'))
+        answer: dict[str, Any] = json.loads(line)
         assert (answer["balances"], int(answer["total"])) == (self._count, self._expected)
         self.kilobytes = answer["kilobytes"]
 

@@ -265,6 +265,14 @@ def test_a_replay_gives_the_same_balances_with_the_same_evidence(tmp_path: Path)
         again.require(balance.evidence)
 
 
+def test_the_recheck_of_the_block_can_be_replayed(tmp_path: Path) -> None:
+    node, archive = Node(), EvidenceArchive("test")
+    block = block_of(node)
+    assert ask_node(node, lambda opened: opened.recheck(block, since=None), archive=archive) == block.hash
+    path = archive.write(tmp_path / "archive.jsonl.zst")
+    assert ask(f"tape:{path}", lambda opened: opened.recheck(block, since=None)) == block.hash
+
+
 def test_no_wallets_need_no_question() -> None:
     with ScriptedServer(Node()) as server:
         assert ask(server.url, read_all(Node(), [])) == []

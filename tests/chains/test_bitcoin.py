@@ -272,10 +272,10 @@ def test_all_headers_from_the_oldest_evidence_on_are_archived_and_linked(
 
     found = ask(node.electrum_url, work)
     headers: dict[int, bytes] = {}
-    for _, line in read_archive(archive.write(tmp_path / "a.jsonl.zst")):
-        first, count = line["params"]
-        raw = bytes.fromhex(line["result"]["hex"])
-        assert (line["method"], len(raw), count <= stretch) == ("blockchain.block.headers", 80 * count, True)
+    for _, kept in read_archive(archive.write(tmp_path / "a.jsonl.zst")):
+        first, count = kept["params"]
+        raw = bytes.fromhex(kept["result"]["hex"])
+        assert (kept["method"], len(raw), count <= stretch) == ("blockchain.block.headers", 80 * count, True)
         headers |= {first + place: raw[80 * place : 80 * place + 80] for place in range(count)}
     height = mined.snapshots[SECOND]
     assert sorted(headers) == list(range(since, height + 1))
@@ -352,7 +352,7 @@ def test_a_sister_chain_with_the_same_genesis_block_is_refused(node: BitcoinNode
         opened.rules = replace(opened.rules, landmark=(10, sha256d(mined.blocks[9][:80])[::-1].hex()))
         await opened.check_network()
         opened.rules = replace(opened.rules, landmark=(10, "00" * 32))
-        with pytest.raises(SourceMismatchError, match="block 10 is .* it serves a sister chain"):
+        with pytest.raises(SourceMismatchError, match=r"block 10 is .* it serves a sister chain"):
             await opened.check_network()
         opened.chain = replace(CHAIN, genesis="")
         with pytest.raises(SourceMismatchError, match="sister chain"):
@@ -582,7 +582,7 @@ def test_a_server_that_does_not_answer_in_full_is_unavailable(node: BitcoinNode,
     assert time.monotonic() - started < 10, "nothing may be tried twice"
 
 
-LASTING = {
+LASTING: dict[str, tuple[dict[str, Any], str]] = {
     "a history over the server's limit": ({"code": 1, "message": "history too large"}, "raise the server's limit"),
     "a history over another server's limit": ({"code": -32603, "message": "get_history exceeds max_history of 125000"}, "UTXO-set file"),
     "a reply over the server's limit": (
@@ -590,7 +590,8 @@ LASTING = {
         "lower the source's batch_size",
     ),
     "an unknown method": ({"code": -32601, "message": "unknown method"}, "speaks protocol 1.4"),
-    "a bad request": ({"code": 1, "message": "is not a valid script hash"}, "whole index"),
+    "a bad request": ({"code": 1, "message": "is not a valid script hash"}, "keep all blocks"),
+    "a pruned node": ({"code": 2, "message": "daemon error: Block not available (pruned data)"}, "keep all blocks"),
 }
 
 
@@ -621,6 +622,12 @@ def test_a_refusal_that_may_pass_is_tried_again(node: BitcoinNode, error: dict[s
             read_at(SECOND, addresses_of(node)),
             twist=lambda _, replies: line([{"id": reply["id"], "error": error} for reply in replies]),
         )
+
+
+def test_a_reply_over_the_limit_is_not_kept(node: BitcoinNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.chains.electrum._LINE_LIMIT", 4096)
+    with pytest.raises(SourceUnavailableError, match="a reply is longer than"):
+        ask(node.electrum_url, read_at(SECOND, addresses_of(node)))
 
 
 def test_answers_in_another_order_are_put_right(node: BitcoinNode) -> None:

@@ -283,6 +283,11 @@ def test_a_wrong_scan_is_refused(wrong: str) -> None:
         read_scan(WRONG_SCANS[wrong])
 
 
+def test_a_node_whose_tip_is_before_the_block_may_be_asked_again_later() -> None:
+    with pytest.raises(SourceBehindError, match="its last block is 149, before the snapshot block 150"):
+        read_scan(scan(height=149, bestblock="cd" * 32))
+
+
 def test_an_amount_of_more_than_38_digits_is_refused() -> None:
     with pytest.raises(AmountError, match="at most 38"):
         read_scan(scan(unspent(amount=Decimal(10**31))))

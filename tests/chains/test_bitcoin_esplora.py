@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source
 from assay.errors import AssayError, ConfigError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from sandbox.bitcoin_blocks import BITCOIN, MinedChain, mine
+from sandbox.bitcoin_keys import sha256d
 from sandbox.scenario import FIRST, SECOND, wallets
 from tests.chains.esplora_server import EsploraChain, validated_blocks
 from tests.chains.scripted_server import Answer, Handler, Request, ScriptedServer, altered, cut_off
@@ -208,6 +210,14 @@ def test_another_block_at_the_snapshot_height_is_refused(chain: EsploraChain, ad
         ask(chain, work)
 
 
+def test_a_server_whose_last_block_is_before_the_snapshot_block_may_be_asked_again_later(
+    blocks: list[bytes], chain: EsploraChain, addresses: list[str]
+) -> None:
+    block = ask(chain, lambda found: found.resolve(SECOND))
+    with pytest.raises(SourceBehindError, match="before the snapshot block"):
+        ask(EsploraChain(blocks[: block.height]), lambda found: found.read(block, addresses[:3]))
+
+
 def test_dash_is_not_read_from_esplora() -> None:
     with pytest.raises(ConfigError, match="esplora"):
         reader(replace(CHAIN, network="dash"), SOURCE, assets=ASSETS, archive=EvidenceArchive("test"), url="http://127.0.0.1:1")
@@ -295,9 +305,6 @@ def test_headers_that_do_not_link_up_to_the_block_are_refused(chain: EsploraChai
 
     def forged(told: Answer) -> Any:
         """A block with another nonce whose id is right, so that only the next one's link tells."""
-        from sandbox.bitcoin_keys import sha256d
-        from tests.chains.esplora_server import struct
-
         page = body(told)
         for item in page:
             if item["height"] == 123:

@@ -1,9 +1,9 @@
 """The EOS reader against a scripted nodeos.
 
 No nodeos can be installed here: replies are written from the chain API's description
-(https://docs.eosnetwork.com/apis/spring/latest/chain.api/: `get_info`, `get_block_info`, `get_account`, `get_currency_balance`,
+(https://github.com/AntelopeIO/spring/blob/main/plugins/chain_api_plugin/chain.swagger.yaml: `get_info`, `get_block_info`, `get_account`, `get_currency_balance`,
 `get_currency_stats`) and from its source where that says more (`plugins/chain_plugin` of https://github.com/AntelopeIO/spring:
-`get_info_db.cpp` for the read mode, `chain_plugin.cpp` for what an unknown account is answered with, before and since Leap 4).
+`get_info_db.cpp` for the read mode, `chain_plugin.cpp` for what an unknown account is answered with, by older and newer versions).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Node:
         liquid: Native rows by account.
         staked: Net, CPU and refund (net, CPU) in text, by account.
         tokens: Rows of the token contract by account.
-        old: Whether an unknown account is answered as nodeos did before Leap 4.
+        old: Whether an unknown account is answered as older versions do.
     """
 
     head: int = 400
@@ -261,6 +261,14 @@ def test_a_replay_gives_the_same_balances_with_the_same_evidence(tmp_path: Path)
     assert ask(f"tape:{path}", read_all(node, addresses), archive=again) == first
     for balance in first:
         again.require(balance.evidence)
+
+
+def test_the_recheck_of_the_block_can_be_replayed(tmp_path: Path) -> None:
+    node, archive = Node(), EvidenceArchive("test")
+    block = block_of(node)
+    assert ask_node(node, lambda opened: opened.recheck(block, since=None), archive=archive) == block.hash
+    path = archive.write(tmp_path / "archive.jsonl.zst")
+    assert ask(f"tape:{path}", lambda opened: opened.recheck(block, since=None)) == block.hash
 
 
 def test_no_wallets_need_no_question() -> None:

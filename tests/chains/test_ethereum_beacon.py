@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from assay.chains import http
 from assay.chains.ethereum_beacon import BeaconReader, check_address, reader
 from assay.chains.ethereum_beacon_api import header_root
-from assay.chains.evidence import EvidenceArchive, read_archive
+from assay.chains.evidence import EvidenceArchive, Tape, read_archive
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token
@@ -272,6 +272,14 @@ def test_a_replay_gives_the_same_balances_with_the_same_evidence(tmp_path: Path)
         again.require(balance.evidence)
 
 
+def test_the_recheck_of_the_block_can_be_replayed(tmp_path: Path) -> None:
+    node, archive = Node(), EvidenceArchive("test")
+    block = block_of(node)
+    assert ask_node(node, lambda opened: opened.recheck(block, since=None), archive=archive) == block.hash
+    path = archive.write(tmp_path / "archive.jsonl.zst")
+    assert ask(f"tape:{path}", lambda opened: opened.recheck(block, since=None)) == block.hash
+
+
 def test_one_validator_under_two_names_is_refused() -> None:
     node = Node()
     for addresses in (["validator:3", key(3)], [OWNER, "validator:5"], [key(2), OWNER]):
@@ -330,6 +338,18 @@ def test_the_snapshot_block_is_the_last_one_before_the_moment(missed: set[int], 
 def test_a_node_whose_final_block_is_not_after_the_moment_is_behind(as_of: datetime) -> None:
     with pytest.raises(SourceBehindError, match="finalized block is of slot 128"):
         ask_node(Node(), lambda opened: opened.resolve(as_of))
+
+
+def test_blocks_of_several_moments_fit_into_one_archive_while_the_chain_grows(tmp_path: Path) -> None:
+    node, archive = Node(missed={100}), EvidenceArchive("test")
+
+    async def question(opened: BeaconReader) -> list[SnapshotBlock]:
+        found = [await opened.resolve(at(90))]
+        node.final += 32
+        return [*found, await opened.resolve(at(100))]
+
+    assert [block.height for block in ask_node(node, question, archive=archive)] == [90, 99]
+    Tape(archive.write(tmp_path / "archive.jsonl.zst"))
 
 
 def test_a_moment_before_the_chain_is_refused() -> None:
@@ -483,6 +503,13 @@ def test_a_list_with_a_gap_is_refused() -> None:
     gap = liar(node, "/validators", validators(lambda items: [item for item in items if item["index"] != "4"]))
     with pytest.raises(SourceMismatchError, match="gaps"):
         ask_node(gap, read_at(node, [OWNER]))
+
+
+def test_a_list_that_repeats_itself_is_refused() -> None:
+    node = Node(balances=[1] * 30)
+    page = [node.validator(index) for index in range(5)]
+    with pytest.raises(SourceMismatchError, match="not asked for"):
+        ask_node(liar(node, "/validators", lambda body: settled(page)), read_at(node, [OWNER]))
 
 
 def test_a_list_that_is_cut_short_is_refused() -> None:

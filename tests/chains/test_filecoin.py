@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
-from assay.chains.evidence import EvidenceArchive, read_archive
+from assay.chains.evidence import EvidenceArchive, Tape, read_archive
 from assay.chains.filecoin import FilecoinReader, check_address, reader
 from assay.chains.filecoin_addresses import Address, parse_address
 from assay.chains.interface import Balance, SnapshotBlock
@@ -225,6 +225,14 @@ def test_a_replay_gives_the_same_balances_with_the_same_evidence(tmp_path: Path)
         again.require(balance.evidence)
 
 
+def test_the_recheck_of_the_block_can_be_replayed(tmp_path: Path) -> None:
+    node, archive = Node(), EvidenceArchive("test")
+    block = block_of(node)
+    assert ask_node(node, lambda opened: opened.recheck(block, since=None), archive=archive) == block.hash
+    path = archive.write(tmp_path / "archive.jsonl.zst")
+    assert ask(f"tape:{path}", lambda opened: opened.recheck(block, since=None)) == block.hash
+
+
 def test_one_actor_under_two_addresses_is_refused_and_two_that_look_alike_are_not() -> None:
     node = Node(ids={SECP: "f01729", MINER: "f01729", ACTOR: "f02000"})
     node.actors |= {SECP: actor(9), ACTOR: actor(9)}
@@ -289,6 +297,18 @@ def test_a_node_whose_final_tipset_is_not_after_the_moment_is_behind(as_of: date
 def test_a_chain_shorter_than_its_confirmations_is_behind() -> None:
     with pytest.raises(SourceBehindError, match="confirmations"):
         ask_node(Node(), lambda opened: opened.resolve(at(5)), chain=replace(CHAIN, finality="confirmations", confirmations=5000))
+
+
+def test_blocks_of_several_moments_fit_into_one_archive_while_the_chain_grows(tmp_path: Path) -> None:
+    node, archive = Node(null_rounds={1000}), EvidenceArchive("test")
+
+    async def question(opened: FilecoinReader) -> list[SnapshotBlock]:
+        found = [await opened.resolve(at(990))]
+        node.final += 10
+        return [*found, await opened.resolve(at(1000))]
+
+    assert [block.height for block in ask_node(node, question, archive=archive)] == [990, 999]
+    Tape(archive.write(tmp_path / "archive.jsonl.zst"))
 
 
 def test_a_moment_before_the_chain_is_refused() -> None:

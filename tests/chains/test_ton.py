@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -625,7 +626,8 @@ def test_other_bytes_are_refused(content: bytes) -> None:
     "bag",
     [
         "b5ee9c72010101010002000000"[:-2],  # cut off
-        "b5ee9c7201010101000200000000",  # more than its cells
+        "b5ee9c7201010101000200000000",  # more after it
+        "b5ee9c7201010101000300000000",  # more than its cells
         "b5ee9c7201010102000200000000",  # two roots
         "b5ee9c72010101010002000800",  # exotic
         "b5ee9c7201010101000300010000",  # refers to itself
@@ -677,6 +679,14 @@ def test_all_forms_of_an_address_become_one() -> None:
 def test_the_masterchains_addresses_are_known() -> None:
     elector = "-1:" + "3" * 64
     assert check_address(CHAIN, elector) == check_address(CHAIN, "Ef8zMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzMzM0vF")
+
+
+@pytest.mark.parametrize(("tag", "workchain"), [(0x11, 1), (0x51, 7), (0x00, 0), (0x71, 0)])
+def test_an_unknown_tag_or_workchain_is_refused_even_with_a_right_checksum(tag: int, workchain: int) -> None:
+    body = bytes([tag, workchain]) + b"\x33" * 32
+    address = base64.urlsafe_b64encode(body + binascii.crc_hqx(body, 0).to_bytes(2, "big")).decode()
+    with pytest.raises(RegistryError, match="unknown tag"):
+        check_address(CHAIN, address)
 
 
 def test_an_address_of_the_other_network_is_refused() -> None:

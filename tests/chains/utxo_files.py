@@ -16,6 +16,7 @@ from pathlib import Path
 
 from coincurve import PublicKey
 
+from assay.chains.transactions import Form, read_length, read_transaction
 from assay.chains.utxo_set import Claim
 
 MAGIC = bytes.fromhex("fabfb5da")
@@ -135,3 +136,34 @@ def hash_2(block_hash: str, coins: Sequence[Coin]) -> str:
 def claim(block_hash: str, coins: Sequence[Coin], *, height: int = 1000, hash_type: str = "hash_serialized_3") -> Claim:
     value = hash_3(coins) if hash_type == "hash_serialized_3" else hash_2(block_hash, coins)
     return Claim(block_hash=block_hash, height=height, coins=len(coins), hash_type=hash_type, set_hash=value)
+
+
+def unspent(blocks: Sequence[bytes], form: Form) -> list[Coin]:
+    """Return the coins that are left after blocks from height 1 on."""
+    left: dict[bytes, Coin] = {}
+    for height, block in enumerate(blocks, 1):
+        count, at = read_length(block, 80, 1)
+        for number in range(count):
+            transaction, at = read_transaction(block, at, form)
+            for outpoint in transaction.spends:
+                left.pop(outpoint, None)
+            for position, (amount, script) in enumerate(transaction.outputs):
+                if not script.startswith(b"\x6a") and len(script) <= 10_000:
+                    txid = bytes.fromhex(transaction.txid)[::-1]
+                    left[transaction.outpoint(position)] = Coin(txid, position, height, number == 0, amount, script)
+    return list(left.values())
+
+
+def side_car(blocks: Sequence[bytes], height: int, genesis: str, coins: Sequence[Coin], *, after: int = 7) -> dict[str, object]:
+    """Return what an operator writes beside the file of a block from height 11 on."""
+    headers = [block[:80] for block in blocks[height - 11 : height + after]]
+    return {
+        "coins_written": len(coins),
+        "base_hash": sha256d(blocks[height - 1][:80])[::-1].hex(),
+        "base_height": height,
+        "path": "/there/file",
+        "txoutset_hash": hash_3(coins),
+        "nchaintx": 5,
+        "genesis": genesis,
+        "headers": [header.hex() for header in headers],
+    }

@@ -82,7 +82,7 @@ def test_nothing_is_published_before_it_was_computed_validated_staged_and_approv
         "load_prices": [],
         "compute_tables": ["gather_inputs", "load_prices"],
         "validate": ["compute_tables", "gather_inputs"],
-        "stage_publication": ["gather_inputs", "validate"],
+        "stage_publication": ["gather_inputs", "load_prices", "validate"],
         "approve_1": ["stage_publication"],
         "approve_2": ["stage_publication"],
         "publish": ["approve_1", "approve_2", "stage_publication"],

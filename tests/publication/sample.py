@@ -356,7 +356,9 @@ def _evidence(folder: Path, lines: dict[str, list[str]]) -> dict[str, Path]:
             path = folder / chain / f"{chain}-{number}" / "balances-00000.jsonl.zst"
             path.parent.mkdir(parents=True, exist_ok=True)
             with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, "zstd") as stream:
-                stream.write("".join(line + "\n" for line in sorted(lines[chain])).encode())
+                stream.write(
+                    "".join(line + "\n" for line in sorted(lines[chain], key=lambda line: hashlib.sha256(line.encode()).digest())).encode()
+                )
             blocks = folder / chain / "blocks" / f"{chain}-{number}.jsonl.zst"
             blocks.parent.mkdir(parents=True, exist_ok=True)
             with pa.OSFile(str(blocks), "wb") as file, pa.CompressedOutputStream(file, "zstd") as stream:

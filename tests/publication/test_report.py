@@ -137,7 +137,7 @@ def test_blocks_coverage_and_sources_are_on_the_page(text: str, published: Path)
     for row in pq.read_table(tables / "coverage.parquet").to_pylist():
         assert row["description"] in text
     assert "bitcoin-1 (electrum), bitcoin-2 (electrum)" in text
-    assert "1 of 1" in text
+    assert "1 source" in text
 
 
 def test_what_is_not_part_of_the_publication_is_named(text: str) -> None:

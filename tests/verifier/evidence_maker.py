@@ -128,7 +128,9 @@ def write_table(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
 def seal(folder: Path) -> None:
     """Write a manifest of what is there."""
     files = []
-    for path in sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.relative_to(folder).as_posix().encode()):
+    for path in sorted(
+        (path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.relative_to(folder).as_posix().encode()
+    ):
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()
         if name != "manifest.json":
             table = {"rows": 0, "rows_sha256": "0" * 64} if name.startswith("tables/") else {}

@@ -21,7 +21,9 @@ def test_base58_addresses_stand_for_key_hashes_and_script_hashes(payload: bytes,
         assert locking_script(network, pubkeyhash_to_addr_base58(payload, bytes([version]))).hex() == f"a914{payload.hex()}87"
 
 
-@given(program=HASH | st.binary(min_size=32, max_size=32), network=st.sampled_from([name for name, item in NETWORKS.items() if item.bech32]))
+@given(
+    program=HASH | st.binary(min_size=32, max_size=32), network=st.sampled_from([name for name, item in NETWORKS.items() if item.bech32])
+)
 def test_bech32_addresses_stand_for_witness_programs(program: bytes, network: str) -> None:
     address = pubkeyhash_to_addr_bech32(program, prefix=NETWORKS[network].bech32, witver=0)
     assert locking_script(network, address) == bytes([0, len(program)]) + program

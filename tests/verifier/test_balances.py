@@ -39,7 +39,9 @@ def made() -> Publication:
     return made
 
 
-def test_archived_balances_are_called_not_proven_in_so_many_words(made: Publication, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_archived_balances_are_called_not_proven_in_so_many_words(
+    made: Publication, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["balances", str(made.write(tmp_path))]) == 0
     said = " ".join(capsys.readouterr().out.split())
     for part in (
@@ -77,7 +79,9 @@ def test_no_balances_prove_nothing(made: Publication, tmp_path: Path) -> None:
     assert any("nothing to check" in failure for failure in failures(verified))
 
 
-@pytest.mark.parametrize("path", ["tables/wallet_balances.parquet", "tables/snapshot_blocks.parquet", "evidence/chains.json", f"evidence/{ARCHIVE}"])
+@pytest.mark.parametrize(
+    "path", ["tables/wallet_balances.parquet", "tables/snapshot_blocks.parquet", "evidence/chains.json", f"evidence/{ARCHIVE}"]
+)
 @pytest.mark.parametrize("change", ["remove", "truncate", "flip", "unlisted"])
 def test_a_file_that_is_missing_damaged_or_not_listed_is_found(made: Publication, tmp_path: Path, path: str, change: str) -> None:
     folder = made.write(tmp_path)
@@ -224,6 +228,12 @@ def test_memory_does_not_grow_with_the_archives(made: Publication, tmp_path: Pat
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < whole / 4
+
+
+def test_the_families_are_those_that_the_publishing_program_has() -> None:
+    from assay.chains.families import _MODULES
+
+    assert _MODULES.keys() == facts.FAMILIES
 
 
 def test_the_schema_of_the_tests_is_the_one_that_the_verifier_knows() -> None:

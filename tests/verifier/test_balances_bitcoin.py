@@ -252,7 +252,9 @@ def test_a_well_sealed_lie_is_found(made: Publication, tmp_path: Path, lie: Edit
     assert any(said in failure for failure in failures(verified)), failures(verified)
 
 
-def test_a_spend_that_is_left_out_together_with_the_table_is_found_by_the_history_of_who_was_paid(made: Publication, tmp_path: Path) -> None:
+def test_a_spend_that_is_left_out_together_with_the_table_is_found_by_the_history_of_who_was_paid(
+    made: Publication, tmp_path: Path
+) -> None:
     """Two published wallets stand in one transaction: leaving it out for one of them contradicts the other."""
     shared = next(
         (number, item)

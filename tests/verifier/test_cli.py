@@ -25,7 +25,7 @@ def test_it_says_in_plain_words_what_was_and_was_not_proven(published: Path, cap
         "What the publication itself leaves open (7 items, 5 of them warnings)",
     ):
         assert heading in said
-    assert "Everything that was checked held (19 checks" in said
+    assert "Everything that was checked held (21 checks" in said
     assert "\x1b" not in said
 
 
@@ -50,7 +50,7 @@ def test_many_failures_are_counted_rather_than_printed(series: Path, capsys: pyt
     for path in (series / SECOND / "contracts").iterdir():
         path.unlink()
     assert main(["publication", str(series / SECOND)]) == 1
-    assert "and 3 more" in capsys.readouterr().out
+    assert "and 4 more" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,9 @@ def test_a_wrong_folder_ends_with_2_and_says_what_to_give(series: Path, capsys: 
     assert captured.out == ""
 
 
-def test_a_large_folder_that_is_no_publication_is_not_searched_through(series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_large_folder_that_is_no_publication_is_not_searched_through(
+    series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     deep = tmp_path / "deep"
     series.rename(deep_series := make_parents(deep / "b" / "c") / "series")
     assert main(["publication", str(deep)]) == 2

@@ -194,6 +194,16 @@ LIES = [
     ("snapshot_blocks", _set("hash", "0x00"), "another block"),
     ("snapshot_blocks", _set("distance_seconds", _more), "the distance is"),
     ("snapshot_blocks", _set("sources_agreed", 0), "sources agreed"),
+    ("reserve_stability", _set("amount", _more), "the balances come to"),
+    ("reserve_stability", _set("change", _more), "change is"),
+    ("reserve_stability", _set("amount_at_offset", _more), "change is"),
+    ("reserve_stability", _set("change_percent", lambda percent: percent + type(percent)("0.00000001")), "change_percent is"),
+    ("reserve_stability", _set("change_percent", None), "change_percent is"),
+    ("reserve_stability", _set("offset_seconds", 0), "it is no other time"),
+    ("reserve_stability", _set("offset_seconds", -90_000), "after the time that it is for"),
+    ("reserve_stability", _set("block_height", lambda height: height + 1000), "on the other side"),
+    ("reserve_stability", _set("chain", "aptos"), "no snapshot block"),
+    ("reserve_stability", _set("decimals", 9), "decimals"),
     ("reserve_ratios", _set("reserves", _more), "reserves is"),
     ("reserve_ratios", _set("reserves_encumbered", _more), "reserves_encumbered is"),
     ("reserve_ratios", _set("surplus", _more), "surplus is"),
@@ -238,6 +248,10 @@ def test_a_figure_that_does_not_follow_is_found_even_if_every_digest_was_made_to
     assert any(said in failure for failure in failures(verified)), failures(verified)
 
 
+def test_that_nothing_was_read_at_other_times_is_no_failure(series: Path) -> None:
+    assert forge(series, "reserve_stability", lambda content: content.clear()).findings.exit_code is Exit.HELD
+
+
 def test_a_first_publication_that_claims_a_past_is_found(series: Path) -> None:
     verified = forge(series, "reserve_ratios", _set("previous_ratio_gross", 1), folder=FIRST)
     assert any("there is no publication before" in failure for failure in failures(verified))
@@ -266,6 +280,22 @@ def test_a_text_that_is_not_utf8_is_a_failure_and_not_a_crash(series: Path) -> N
     texts = pa.array([b"\xff\xfe"] * table.num_rows, pa.binary()).view(pa.string())
     pq.write_table(table.set_column(table.schema.get_field_index("source"), "source", texts), path)
     assert sum("cannot be read" in failure for failure in failures(verify(series / SECOND))) > 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda values: values.pop("bitcoin"), "does not name bitcoin"),
+        (lambda values: values["bitcoin"].update(family="mars"), "'mars'"),
+        (lambda values: values["bitcoin"].pop("decimals"), "'decimals'"),
+    ],
+)
+def test_facts_about_chains_that_are_not_whole_are_found(series: Path, change: Callable[[dict[str, Any]], None], said: str) -> None:
+    path = series / SECOND / "evidence" / "chains.json"
+    values = json.loads(path.read_bytes())
+    change(values)
+    path.write_bytes(rfc8785.dumps(values))
+    assert any(said in failure for failure in failures(reseal(series)))
 
 
 @pytest.mark.parametrize("path", ["../outside.txt", "/etc/hostname", "tables/../report.html", "a//b", "", "a\\b", "manifest.json"])

@@ -57,7 +57,9 @@ def test_nesting_without_end_is_refused_and_does_not_exhaust_the_stack() -> None
 
 @settings(max_examples=150, deadline=None)
 @given(values=st.dictionaries(KEYS, st.binary(min_size=1, max_size=40), max_size=40), absent=KEYS, listed_again=st.booleans())
-def test_a_proof_shows_the_value_of_every_key_and_the_absence_of_others(values: dict[bytes, bytes], absent: bytes, listed_again: bool) -> None:
+def test_a_proof_shows_the_value_of_every_key_and_the_absence_of_others(
+    values: dict[bytes, bytes], absent: bytes, listed_again: bool
+) -> None:
     trie = HexaryTrie({})
     for key, value in values.items():
         trie[key] = value
@@ -92,7 +94,7 @@ def test_a_proof_of_one_key_proves_nothing_about_another() -> None:
 
 
 def test_an_empty_trie_holds_nothing_and_has_no_other_proof() -> None:
-    assert EMPTY_ROOT == HexaryTrie({}).root_hash
+    assert HexaryTrie({}).root_hash == EMPTY_ROOT
     assert value_at(EMPTY_ROOT, bytes(32), []) is None
     assert value_at(EMPTY_ROOT, bytes(32), [b"\x80"]) is None
     with pytest.raises(MalformedError):

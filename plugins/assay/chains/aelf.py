@@ -119,7 +119,7 @@ class AelfReader(Reader):
         status = await self._node.status()
         if (status.chain, status.genesis) != (self.chain.network, self.chain.genesis):
             raise self._node.wrong(
-                f"it serves the chain {status.chain[:20]} with the first block {status.genesis}, and {self.chain.name} is "
+                f"it serves the chain {self._node.scrubbed(status.chain)[:20]} with the first block {status.genesis}, and {self.chain.name} is "
                 f"{self.chain.network} with {self.chain.genesis}",
                 "chain id",
             )

@@ -109,7 +109,7 @@ class AelfNode(Rest):
         try:
             return parse(reply.body)
         except AnswerError as error:
-            raise self.wrong(str(error), about) from error
+            raise self.wrong(self.scrubbed(str(error)), about) from error
 
 
 def _query(height: int) -> dict[str, str]:

@@ -19,7 +19,7 @@ from assay.chains.bitcoin_addresses import parse_address
 from assay.chains.bitcoin_reader import HASH_LENGTH, BitcoinReader, Stretch
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.jsonrpc import Call, JsonRpc, RefusedError
-from assay.errors import SourceMismatchError
+from assay.errors import AssayError
 from assay.money import check_amount
 
 _SCAN, _HASH, _HEADER, _COUNT = "scantxoutset", "getblockhash", "getblockheader", "getblockcount"
@@ -155,7 +155,9 @@ class CoreReader(BitcoinReader):
             raise self.mismatch(f"its scan adds up to {sum(amounts.values())} and says {total} base units")
         return amounts
 
-    def _elsewhere(self, scan: Any, block: SnapshotBlock) -> SourceMismatchError:
+    def _elsewhere(self, scan: Any, block: SnapshotBlock) -> AssayError:
+        if type(scan["height"]) is int and scan["height"] < block.height:
+            return self.behind(block, scan["height"])
         return self.mismatch(
             f"its unspent outputs are those of block {scan['height']} {str(scan['bestblock'])[:HASH_LENGTH]} and not of the snapshot block "
             f"{block.height} {block.hash}",

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from assay.chains.bitcoin_addresses import parse_address
 from assay.chains.bitcoin_headers import check_work, split_headers
@@ -30,8 +29,7 @@ _SMALL_STRETCH = 64
 """Headers up to which stretches share a batch; a reply of the largest ones takes a third of what servers send in one message by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A confirmed transaction of an address's history."""
 
     txid: str
@@ -99,7 +97,7 @@ class ElectrumReader(BitcoinReader):
         await self.require_block(block)
         scripts, histories = await self._histories(addresses, block.height)
         try:
-            heights = check_histories({script: [(entry.txid, entry.height) for entry in history] for script, history in histories.items()})
+            heights = check_histories(histories)
             transactions, digests = await self._transactions(heights)
             amounts = replay({script: [entry.txid for entry in history] for script, history in histories.items()}, transactions)
         except (MalformedError, ContradictionError) as error:

@@ -167,7 +167,8 @@ class EsploraReader(BitcoinReader):
         for entry in entries:
             if type(entry.height) is not int or entry.height < 0 or not _is_id(entry.txid) or not _is_id(entry.block):
                 raise self.mismatch(f"{about} names something else than confirmed transactions")
-        return entries
+        # The genesis block's coin was never part of the unspent outputs, and Electrum servers do not count it either.
+        return [entry for entry in entries if entry.height > 0]
 
     async def _transactions(self, entries: Mapping[str, _Entry]) -> tuple[dict[str, Transaction], dict[str, list[str]]]:
         """Fetch transactions and prove that each stands in its block; returns like `ElectrumReader._transactions`."""

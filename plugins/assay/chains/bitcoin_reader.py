@@ -152,9 +152,28 @@ class BitcoinReader(Reader):
             raise RegistryError(problem, subject=f"chain {self.chain.name}", next_step="correct assets.toml or chains.toml")
 
     async def require_block(self, block: SnapshotBlock) -> None:
-        """Make sure that the source has the snapshot block at its height."""
-        if (found := await self.block_hash(block.height)) != block.hash:
+        """Make sure that the source has the snapshot block at its height.
+
+        Raises:
+            SourceBehindError: Its last block is before the snapshot block.
+            SourceMismatchError: It has another block there.
+        """
+        try:
+            found = await self.block_hash(block.height)
+        except SourceMismatchError:
+            if not self.replayed and (tip := await self.tip()) < block.height:
+                raise self.behind(block, tip) from None
+            raise
+        if found != block.hash:
             raise self.mismatch(f"its block {block.height} is {found} and not the snapshot block {block.hash}")
+
+    def behind(self, block: SnapshotBlock, tip: int) -> SourceBehindError:
+        """Return the error of a source that has not come to the snapshot block yet."""
+        return SourceBehindError(
+            f"its last block is {tip}, before the snapshot block {block.height}",
+            subject=f"chain {self.chain.name}, source {self.source.name}",
+            next_step="wait until the node has caught up",
+        )
 
     def mismatch(self, problem: str, *, next_step: str = "ask another source; replace this one if it is wrong") -> SourceMismatchError:
         """Return the error of an answer that cannot be right."""
@@ -224,7 +243,7 @@ def check_histories(histories: Mapping[bytes, Sequence[tuple[str, int]]]) -> dic
         if len({txid for txid, _ in history}) != len(history):
             raise ContradictionError("a history names a transaction twice")
         for txid, height in history:
-            if not isinstance(txid, str) or len(txid) != HASH_LENGTH:
+            if type(height) is not int or not isinstance(txid, str) or len(txid) != HASH_LENGTH:
                 raise ContradictionError("a history names something else than transactions")
             if heights.setdefault(txid, height) != height:
                 raise ContradictionError(f"transaction {txid} stands at block {heights[txid]} in one history and at {height} in another")

@@ -44,6 +44,7 @@ _SHOWN = 200
 # Of JSON-RPC 2.0 and of the servers (ElectrumX, Fulcrum): no such method or parameters, and "bad request". The same call will not succeed later.
 # Everything else may: throttling ("excessive resource usage", "server busy"), trouble with the node behind the server.
 _LASTING_CODES = frozenset({1, -32600, -32601, -32602})
+_MISSING = re.compile(r"no such mempool or blockchain transaction|pruned", re.IGNORECASE)  # what the node behind the server says
 _TOO_LARGE = re.compile(
     r"response too large|history.*(too (large|long|many)|exceed)|(too (large|long|many)|exceed).*history", re.IGNORECASE
 )
@@ -229,8 +230,10 @@ class ElectrumSession:
                 "raise the server's limit on replies (ElectrumX: MAX_SEND) or lower the source's batch_size, or read through Bitcoin Core "
                 "or a UTXO-set file",
             )
-        if isinstance(error, dict) and error.get("code") in _LASTING_CODES:
-            raise self._refused(problem, "check that the server keeps the chain's whole index and speaks protocol 1.4 or later")
+        if _MISSING.search(text) or (isinstance(error, dict) and error.get("code") in _LASTING_CODES):
+            raise self._refused(
+                problem, "check that the server and its node keep all blocks and transactions, and that it speaks protocol 1.4 or later"
+            )
         raise self._unavailable(problem)
 
     def _refused(self, problem: str, next_step: str) -> SourceMismatchError:

@@ -1,7 +1,7 @@
 """The `eos` family: EOS (whose network is called Vaulta since 2025) and other Antelope chains, read from nodeos's chain API.
 
-API: https://docs.eosnetwork.com/apis/spring/latest/chain.api/ (source: `plugins/chain_api_plugin/chain.swagger.yaml` and
-`plugins/chain_plugin` of https://github.com/AntelopeIO/spring).
+API: https://github.com/AntelopeIO/spring/blob/main/plugins/chain_api_plugin/chain.swagger.yaml, and where that says too little its source,
+`plugins/chain_plugin` of the same repository.
 
 **Which state.** nodeos answers for the state of its head and for no other. The family therefore only reads from nodes that run with
 `read-mode = irreversible`, whose head *is* the last irreversible block (`get_info` then gives both the same number), so that what
@@ -38,7 +38,7 @@ FACTS = Facts(
     finality=("irreversible",),
     kinds=("rest",),
     evidence="archived answers",
-    documentation="https://docs.eosnetwork.com/apis/spring/latest/chain.api/",
+    documentation="https://github.com/AntelopeIO/spring/blob/main/plugins/chain_api_plugin/chain.swagger.yaml",
 )
 NATIVE_CONTRACT = "eosio.token"
 NATIVE_DECIMALS = 4

@@ -1,7 +1,7 @@
 """What nodeos answers, checked: blocks, accounts and amounts in their exact text form.
 
 An amount is an `asset`: decimal text with exactly the symbol's decimals, a blank and the symbol, as in `1.0000 EOS`
-(https://docs.eosnetwork.com/docs/latest/core-concepts/transactions/#asset). Forms of replies: the source of the chain API,
+(`libraries/chain/include/eosio/chain/asset.hpp` of https://github.com/AntelopeIO/spring). Forms of replies: the source of the chain API,
 https://github.com/AntelopeIO/spring, `plugins/chain_plugin/include/eosio/chain_plugin/chain_plugin.hpp`.
 """
 

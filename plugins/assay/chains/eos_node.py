@@ -112,4 +112,4 @@ class EosNode(Rest):
         try:
             return parse(reply.body)
         except AnswerError as error:
-            raise self.wrong(str(error), about) from error
+            raise self.wrong(self.scrubbed(str(error)), about) from error

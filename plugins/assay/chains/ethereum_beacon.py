@@ -26,7 +26,7 @@ from typing import Self
 
 from assay.chains import evm
 from assay.chains.ethereum_beacon_api import Validator, parse_state_root
-from assay.chains.ethereum_beacon_node import MAYBE, BeaconNode
+from assay.chains.ethereum_beacon_node import FINALIZED, MAYBE, BeaconNode
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, scale_of
 from assay.config import Asset, Chain, Source
 from assay.errors import RegistryError, SourceBehindError
@@ -95,7 +95,7 @@ class BeaconReader(Reader):
         found = self._node.field(await self._node.get("/eth/v1/beacon/genesis", about=about), "genesis_validators_root", about)
         if found != self.chain.genesis:
             raise self._node.wrong(
-                f"its genesis_validators_root is {str(found)[:80]} and {self.chain.name} has {self.chain.genesis}", about
+                f"its genesis_validators_root is {self._node.scrubbed(str(found))[:80]} and {self.chain.name} has {self.chain.genesis}", about
             )
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
@@ -106,7 +106,7 @@ class BeaconReader(Reader):
         if moment < genesis_time:
             raise self._node.wrong(f"the chain began after as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
         slot = (moment - genesis_time) // seconds
-        top = await self._node.header("finalized")
+        top = await self._node.header(FINALIZED)
         if top is None or top.slot <= slot:
             raise SourceBehindError(
                 f"it is behind as_of: its last finalized block is of slot {'none' if top is None else top.slot}, and one after slot {slot} is needed",

@@ -1,6 +1,6 @@
 """What a beacon node answers, checked: headers against their own root, and validators against what was asked.
 
-A header's root is recomputed (`hash_tree_root` of `BeaconBlockHeader`, https://ethereum.github.io/consensus-specs/ssz/simple-serialize/),
+A header's root is recomputed (`hash_tree_root` of `BeaconBlockHeader`, https://github.com/ethereum/consensus-specs/blob/master/ssz/simple-serialize.md),
 so a node cannot give a block another slot, parent or state than it has. That hash is five lines here because no SSZ
 library is among the project's packages.
 

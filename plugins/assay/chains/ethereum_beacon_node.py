@@ -16,6 +16,8 @@ from assay.errors import SourceMismatchError
 
 MAYBE = (HTTP_OK, HTTP_NOT_FOUND)
 """Statuses of a question whose subject need not exist: a slot without a block, an unknown validator, a pruned state."""
+FINALIZED = "finalized"
+"""The name of the block of the last finalized checkpoint."""
 T = TypeVar("T")
 
 
@@ -81,13 +83,14 @@ class BeaconNode(Rest):
         raise self.wrong(f"it has no block from slot {slot} to its own finalized slot {final}", "snapshot block")
 
     async def header(self, block_id: str) -> Header | None:
-        """Return and archive a header; None where the slot has no block."""
+        """Return and, unless it is asked by the name of `FINALIZED`, archive a header; None where the slot has no block."""
         about = f"block {block_id}"
         reply = await self.get(f"/eth/v1/beacon/headers/{block_id}", about=about, accept=MAYBE)
         header = None if reply.status == HTTP_NOT_FOUND else self.parsed(parse_header, reply, about)
         if header and block_id.isdigit() and header.slot != int(block_id):
             raise self.wrong(f"it gave the block of slot {header.slot}", about)
-        reply.record(self._archive)
+        if block_id != FINALIZED:  # what that means changes, and an archive holds one answer to a question
+            reply.record(self._archive)
         return header
 
     async def known(self, block_id: str, about: str) -> Header:
@@ -118,4 +121,4 @@ class BeaconNode(Rest):
         try:
             return parse(reply)
         except AnswerError as error:
-            raise self.wrong(str(error), about) from error
+            raise self.wrong(self.scrubbed(str(error)), about) from error

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain as chained
-from typing import Self
+from typing import Self, cast
 
 from assay.chains.evm_abi import (
     BALANCE_OF,
@@ -49,7 +49,7 @@ FACTS = Facts(
     evidence="account and storage proofs (EIP-1186) to the block's state root; archived answers where the chain or the token has none",
     documentation="https://ethereum.org/en/developers/docs/apis/json-rpc/",
 )
-_SURELY_FITS = 126  # bits: below 38 digits, so that the words of an error are not made for each balance
+_SURELY_FITS = 10**38  # below it an amount is not looked at, so that the words of an error are not made for each one
 _Wanted = tuple[str, str]  # address, asset
 
 
@@ -83,6 +83,9 @@ class EvmReader(Reader):
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
             for symbol in self._assets
+        }
+        self._getters = {chain.asset: (MULTICALL3, GET_ETH_BALANCE)} | {
+            symbol: (token.contract, BALANCE_OF) for symbol, token in chain.tokens.items()
         }
         self._prover = Prover(self.rpc, self._scales) if chain.proofs else None
 
@@ -162,33 +165,28 @@ class EvmReader(Reader):
 
     async def _fetch_aggregated(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
         about = f"{len(wanted)} balances from {_words(wanted[0])}"
-        calls = [
-            (MULTICALL3, GET_ETH_BALANCE, address)
-            if asset == self.chain.asset
-            else (self.chain.tokens[asset].contract, BALANCE_OF, address)
-            for address, asset in wanted
-        ]
+        calls = [(*self._getters[asset], address) for address, asset in wanted]
         params = [{"to": MULTICALL3, "data": pack_aggregate3(calls)}, at(block)]
         result = await self.rpc.call("eth_call", params, about=about)
         amounts = self.rpc.parsed(lambda answer: unpack_aggregate3(answer, len(calls)), result, about)
         evidence = self.archive.record("eth_call", params, result)
-        balances = []
-        for item, amount in zip(wanted, amounts, strict=True):
-            if amount is None:
-                raise self.rpc.mismatch("the call inside Multicall3 failed or its result has not 32 bytes", _words(item))
-            balances.append(self._balance(item, amount, evidence))
-        return balances
+        if None in amounts:
+            about = _words(wanted[amounts.index(None)])
+            raise self.rpc.mismatch("the call inside Multicall3 failed or its result has not 32 bytes", about)
+        return self._balances(wanted, cast("list[int]", amounts), evidence)
 
     async def _fetch_batched(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
         named = at(block)
         calls = [(method, (what, named)) for method, what in map(self._single_request, wanted)]
         results = await self.rpc.batch(calls, about=lambda position: _words(wanted[position]))
         evidence = self.archive.record(BATCH, calls, results)
-        balances = []
-        for item, result in zip(wanted, results, strict=True):
-            amount = self.rpc.parsed(quantity if item[1] == self.chain.asset else word, result, _words(item))
-            balances.append(self._balance(item, amount, evidence))
-        return balances
+        amounts: list[int] = []
+        try:
+            for (_, asset), result in zip(wanted, results, strict=True):
+                amounts.append(quantity(result) if asset == self.chain.asset else word(result))
+        except AnswerError as error:
+            raise self.rpc.mismatch(str(error), _words(wanted[len(amounts)])) from error
+        return self._balances(wanted, amounts, evidence)
 
     def _single_request(self, wanted: _Wanted) -> tuple[str, str | dict[str, str]]:
         """Return method and first parameter of a call that reads one balance; the second one is the block."""
@@ -197,12 +195,15 @@ class EvmReader(Reader):
             return "eth_getBalance", address
         return "eth_call", {"to": self.chain.tokens[asset].contract, "data": address_call(BALANCE_OF, address)}
 
-    def _balance(self, wanted: _Wanted, amount: int, evidence: str) -> Balance:
-        address, asset = wanted
-        scaled = amount * self._scales[asset]
-        if scaled.bit_length() > _SURELY_FITS:
-            check_amount(scaled, subject=f"source {self.source.name}, {_words(wanted)}")
-        return Balance(address=address, asset=asset, amount=scaled, evidence=evidence)
+    def _balances(self, wanted: Sequence[_Wanted], amounts: Sequence[int], evidence: str) -> list[Balance]:
+        scaled = [amount * self._scales[asset] for (_, asset), amount in zip(wanted, amounts, strict=True)]
+        if max(scaled) >= _SURELY_FITS:
+            for item, amount in zip(wanted, scaled, strict=True):
+                check_amount(amount, subject=f"source {self.source.name}, {_words(item)}")
+        return [
+            Balance(address=address, asset=asset, amount=amount, evidence=evidence)
+            for (address, asset), amount in zip(wanted, scaled, strict=True)
+        ]
 
     async def _has_multicall3(self, block: SnapshotBlock) -> bool:
         return await self.rpc.code_hash(MULTICALL3, block, "code of Multicall3") == MULTICALL3_CODE_HASH

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
+from struct import Struct
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 """Multicall3's address, the same on every chain that has it."""
@@ -29,6 +31,9 @@ _WORD = 32
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _ITEM = 6 * _WORD  # target, allowFailure, offset, length, and 36 bytes padded to two words
 _ANSWER = 4 * _WORD  # success, offset, length, and one word
+_ZEROS = "0" * 24  # before an address, to make a word of it
+_CALL_END = "0" * 56  # after the 36 bytes of a call, to make two words of them
+_ANSWERS = Struct(f"{3 * _WORD}s{_WORD}s")
 _OK = bytes.fromhex(f"{1:064x}{64:064x}{32:064x}")  # success, where the bytes start, how many there are
 
 
@@ -88,13 +93,8 @@ def pack_aggregate3(calls: Sequence[tuple[str, str, str]]) -> str:
     Args:
         calls: Target, selector, address argument.
     """
-    count = len(calls)
-    heads = "".join([f"{_WORD * count + _ITEM * index:064x}" for index in range(count)])
-    zeros, flags = "0" * 24, f"{1:064x}{96:064x}{36:064x}"
-    items = "".join(
-        [f"{zeros}{target[2:]}{flags}{selector}{zeros}{address[2:]}{zeros}{zeros}00000000" for target, selector, address in calls]
-    )
-    return f"0x{_AGGREGATE3}{_WORD:064x}{count:064x}{heads}{items}"
+    items = "".join([f"{_call_head(target, selector)}{address[2:]}{_CALL_END}" for target, selector, address in calls])
+    return f"0x{_AGGREGATE3}{_list_head(len(calls), _ITEM)}{items}"
 
 
 def unpack_aggregate3(value: object, count: int) -> list[int | None]:
@@ -114,10 +114,14 @@ def unpack_aggregate3(value: object, count: int) -> list[int | None]:
     start = 2 * _WORD
     if content[:start] != _WORD.to_bytes(_WORD, "big") + count.to_bytes(_WORD, "big") or len(content) < start + _WORD * count:
         raise AnswerError(f"the result is not a list of {count} answers")
-    heads = [start + int.from_bytes(content[at : at + _WORD], "big") for at in range(start, start + _WORD * count, _WORD)]
+    first = start + _WORD * count
+    if content[:first] == bytes.fromhex(_list_head(count, _ANSWER)) and len(content) == first + _ANSWER * count:
+        # All answers have the length of one word, as they have unless a call failed.
+        return [int.from_bytes(amount, "big") if head == _OK else None for head, amount in _ANSWERS.iter_unpack(content[first:])]
+    heads = [start + int.from_bytes(content[at : at + _WORD], "big") for at in range(start, first, _WORD)]
     # Canonical encoding has no gaps and no overlaps: the first answer follows the heads, each other one the one before.
     ends = [*heads[1:], len(content)]
-    if heads[:1] != [start + _WORD * count][:count] or any(end <= head for head, end in zip(heads, ends, strict=True)):
+    if heads[:1] != [first][:count] or any(end <= head for head, end in zip(heads, ends, strict=True)):
         raise AnswerError("the answers do not follow one another")
     return [_answer(content[head:end]) for head, end in zip(heads, ends, strict=True)]
 
@@ -125,3 +129,15 @@ def unpack_aggregate3(value: object, count: int) -> list[int | None]:
 def _answer(content: bytes) -> int | None:
     good = len(content) == _ANSWER and content.startswith(_OK)
     return int.from_bytes(content[3 * _WORD :], "big") if good else None
+
+
+@cache
+def _list_head(count: int, size: int) -> str:
+    """Return the start of a list of so many items of one size: where the list begins, its length, and where each item begins."""
+    return f"{_WORD:064x}{count:064x}" + "".join([f"{_WORD * count + size * index:064x}" for index in range(count)])
+
+
+@cache
+def _call_head(target: str, selector: str) -> str:
+    """Return what stands before the address argument of a call: target, that it may fail, where its 36 bytes begin, and the selector."""
+    return f"{_ZEROS}{target[2:]}{1:064x}{96:064x}{36:064x}{selector}{_ZEROS}"

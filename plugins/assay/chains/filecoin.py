@@ -90,7 +90,7 @@ class FilecoinReader(Reader):
         about = "network"
         name = await self._rpc.call("Filecoin.StateNetworkName", [], about=about)
         if name != self.chain.network:
-            raise self._rpc.wrong(f"it serves the network {str(name)[:80]!r} and {self.chain.name} is {self.chain.network!r}", about)
+            raise self._rpc.wrong(f"it serves the network {self._rpc.scrubbed(str(name))[:80]!r} and {self.chain.name} is {self.chain.network!r}", about)
         genesis = await self._tipset("Filecoin.ChainGetGenesis", [], "genesis")
         if genesis.hash != self.chain.genesis:
             raise self._rpc.wrong(f"its first block is {genesis.hash} and that of {self.chain.name} is {self.chain.genesis}", "genesis")
@@ -199,12 +199,13 @@ class FilecoinReader(Reader):
         return self.chain.finality == "finalized"
 
     async def _final(self) -> Tipset:
+        """Return the newest final tipset; not archived, because another answer will be right tomorrow."""
         if self._by_tag:
-            return await self._tipset("Filecoin.ChainGetFinalizedTipSet", [], "final tipset", archived=True)
+            return await self._tipset("Filecoin.ChainGetFinalizedTipSet", [], "final tipset")
         head = await self._tipset("Filecoin.ChainHead", [], "newest tipset")
         if head.height < self.chain.confirmations:
             self._behind(f"it is at epoch {head.height} and {self.chain.confirmations} confirmations are needed")
-        return await self._tipset(_BY_HEIGHT, [head.height - self.chain.confirmations, None], "final tipset", archived=True)
+        return await self._tipset(_BY_HEIGHT, [head.height - self.chain.confirmations, None], "final tipset")
 
     async def _tipset(self, method: str, params: list[Any], about: str, *, archived: bool = False) -> Tipset:
         tipset = self._parsed(parse_tipset, await self._rpc.call(method, params, about=about), about)
@@ -216,7 +217,7 @@ class FilecoinReader(Reader):
         try:
             return parse(answer)
         except AnswerError as error:
-            raise self._rpc.wrong(str(error), about) from error
+            raise self._rpc.wrong(self._rpc.scrubbed(str(error)), about) from error
 
     def _behind(self, problem: str) -> NoReturn:
         raise SourceBehindError(

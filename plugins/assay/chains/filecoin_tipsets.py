@@ -2,7 +2,7 @@
 
 A tipset is the set of blocks of one height (an *epoch* of 30 seconds); a height without blocks (a *null round*) has none. Its key is
 the list of its blocks' CIDs. Forms: https://docs.filecoin.io/reference/json-rpc/chain; time: every block carries exactly
-the time of the first block plus 30 s for each epoch (https://spec.filecoin.io/systems/filecoin_blockchain/struct/block/).
+the time of the first block plus 30 s for each epoch (https://docs.filecoin.io/basics/the-blockchain/blocks-and-tipsets).
 The CIDs are taken from the source: recomputing them needs the blocks' CBOR, and each tipset names its parents' CIDs anyway.
 """
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies
 
 import aiohttp
@@ -39,14 +39,17 @@ class HttpClient:
 
     Args:
         source: Name, timeout, concurrency and rate.
-        url: Address with credentials, or a tape (`evidence.py`); it never gets into an error.
+        url: Address with credentials, or a tape (`evidence.py`); it never gets into an error. What stands behind a `#` is never part of
+            what is asked for: `name=value` pairs there are sent as headers, where a provider takes its key in one.
         meter: Counts what is sent.
     """
 
     def __init__(self, source: Source, url: str, meter: Meter | None = None) -> None:
         self.source = source
         self.tape = tape_of(url)
-        self._url = url
+        self._url, _, headers = url.partition("#")
+        self._parts = urlsplit(self._url)
+        self._headers = dict(parse_qsl(headers))
         self._secrets = _secrets(url)
         self._meter = meter or Meter()
         self._pacer = Pacer(source.task_requests_per_second)
@@ -57,7 +60,7 @@ class HttpClient:
         if self.tape is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self.source.timeout_seconds),
-                headers={"content-type": "application/json"},
+                headers={"content-type": "application/json", **self._headers},
                 trust_env=bool(getproxies()),  # only then, because aiohttp also reads ~/.netrc for each request
             )
         return self
@@ -113,7 +116,10 @@ class HttpClient:
     async def _send(
         self, session: aiohttp.ClientSession, verb: str, path: str, query: Mapping[str, str] | None, data: bytes | None, about: str
     ) -> tuple[int, bytes]:
-        address = self._url.rstrip("/") + path if path else self._url
+        # A key may stand in the query of the source's address, which goes behind the path; a POST may have a query of its own in its path.
+        path, _, inside = path.partition("?")
+        query = {**dict(parse_qsl(inside)), **(query or {})}
+        address = urlunsplit(self._parts._replace(path=self._parts.path.rstrip("/") + path)) if path else self._url
         async with session.request(verb, address, params=query, data=data, allow_redirects=False) as response:
             pieces, size = [], 0
             async for piece in response.content.iter_any():
@@ -208,6 +214,8 @@ def _secrets(url: str) -> list[str]:
     """Return what must not be shown of an address: as a whole and each part of it, longest first."""
     parts = urlsplit(url)
     pieces = {url, parts.netloc, parts.path, parts.query, parts.username or "", parts.password or "", parts.hostname or ""}
-    pieces |= set(parts.path.split("/")) | set(parts.query.replace("=", "&").split("&"))
+    for text in (parts.query, parts.fragment):
+        pieces |= {text, *text.replace("=", "&").split("&")}
+    pieces |= set(parts.path.split("/"))
     pieces |= {unquote(piece) for piece in pieces}
     return sorted((piece for piece in pieces if len(piece) >= _SECRET), key=len, reverse=True)

@@ -20,7 +20,7 @@ from assay.chains.electrum import gather
 from assay.chains.evm_abi import AnswerError
 from assay.chains.evm_blocks import Header, last_at
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.ripple_ledgers import check_ledger, decode_address, drops, encode_address, parse_currency, parse_ledger, token_units
+from assay.chains.ripple_ledgers import check_ledger, decode_address, drops, encode_address, held, parse_currency, parse_ledger, token_units
 from assay.chains.ripple_rpc import NO_ACCOUNT, LedgerRefusedError, RippleRpc, record
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AmountError, ConfigError, RegistryError, SourceBehindError
@@ -197,12 +197,8 @@ class RippleReader(Reader):
                 next_step="take the wallet or the token out of the registry",
             )
         lines, evidence = await self._lines(block, address, issuer, about)
-        if any(line.get("account") != issuer or not isinstance(line.get("currency"), str) for line in lines):
-            raise self._rpc.wrong(f"a trust line is not one to {issuer}", about)
-        matching = [line for line in lines if line["currency"] == currency]
-        if len(matching) > 1:
-            raise self._rpc.wrong("a trust line is listed twice", about)
-        units = self._units(matching[0].get("balance"), asset, about) if matching else 0
+        balance = self._parsed(lambda: held(lines, issuer=issuer, currency=currency), about)
+        units = self._units(balance, asset, about)
         return Balance(
             address=address,
             asset=asset,

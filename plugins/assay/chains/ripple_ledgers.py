@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,7 @@ _HASH = re.compile(r"[0-9A-F]{64}")
 _DROPS = re.compile(r"[0-9]{1,60}")
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 _STANDARD = re.compile(r"[A-Za-z0-9?!@#$%^&*<>()\[\]{}|]{3}")
-_NONSTANDARD = re.compile(r"[0-9A-Fa-f]{40}")
+_NONSTANDARD = re.compile(r"(?!00)[0-9A-Fa-f]{40}")  # those that begin with 00 are standard codes and XRP
 _PREFIX = b"LWR\0"
 _CLASSIC, _TAGGED = b"\x00", {True: b"\x05\x44", False: b"\x04\x93"}
 _ACCOUNT_BYTES, _TAG_BYTES = 20, 9
@@ -98,6 +98,25 @@ def drops(result: Mapping[str, Any], account: str) -> int:
     return int(balance)
 
 
+def held(lines: Iterable[Mapping[str, Any]], *, issuer: str, currency: str) -> object:
+    """Return the balance of the trust line of a currency, as it is written, from all lines to its issuer; `0` where there is none.
+
+    Raises:
+        AnswerError: A line is to somebody else, names no currency, or is listed twice.
+    """
+    found: dict[str, object] = {}
+    for line in lines:
+        code = line.get("currency")
+        if line.get("account") != issuer or not isinstance(code, str):
+            raise AnswerError(f"a trust line is not one to {issuer}")
+        # The case of three characters tells codes apart, that of hexadecimal digits does not.
+        name = code.upper() if _NONSTANDARD.fullmatch(code) else code
+        if name in found:
+            raise AnswerError("a trust line is listed twice")
+        found[name] = line.get("balance")
+    return found.get(currency, "0")
+
+
 def token_units(text: object, decimals: int) -> int | None:
     """Return a token amount (a decimal text, perhaps with an exponent) in units of 10^-decimals; None where it is finer than these.
 
@@ -152,7 +171,7 @@ def parse_currency(text: str) -> str:
     """Return a currency code as the ledger writes it: three characters, or 40 hexadecimal digits in upper case.
 
     Raises:
-        ValueError: It is not a code, or that of XRP itself.
+        ValueError: It is not a code, that of XRP itself, or one of three characters in hexadecimal, which servers never write so.
     """
     if _NONSTANDARD.fullmatch(text):
         return text.upper()

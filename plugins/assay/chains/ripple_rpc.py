@@ -21,6 +21,8 @@ NO_LEDGER = "lgrNotFound"
 
 # The same call may succeed later, by the universal errors of the page above; slowDown is rippled's own rate limit.
 _PASSING = frozenset({"tooBusy", "slowDown", "noNetwork", "noCurrent", "noClosed", "failedToForward", "internal", "notReady"})
+# What a server says beside the answer, different from one time to the next: https://xrpl.org/docs/references/http-websocket-apis/api-conventions/response-formatting.
+_ASIDES = frozenset({"request", "warning", "warnings", "forwarded"})
 _NAME = 60  # characters of an error's name that are shown
 
 
@@ -29,7 +31,7 @@ class LedgerRefusedError(SourceMismatchError):
 
     Attributes:
         name: Its name for the error, such as `actNotFound`.
-        answer: The whole result, without the echo of what was asked.
+        answer: The whole result.
     """
 
     name = ""
@@ -40,7 +42,7 @@ class RippleRpc(HttpClient):
     """A client of one rippled or Clio server; an async context manager. Arguments as in `HttpClient`."""
 
     async def call(self, method: str, params: dict[str, Any], *, about: str) -> dict[str, Any]:
-        """Make one call and return its result.
+        """Make one call and return its result, without what the server says of itself, such as that it is under load.
 
         Raises:
             LedgerRefusedError: The server answered with an error.
@@ -57,6 +59,7 @@ class RippleRpc(HttpClient):
         result = answer.get("result") if isinstance(answer, dict) else None
         if not isinstance(result, dict):
             raise self.wrong("the answer has no result", about)
+        result = {key: value for key, value in result.items() if key not in _ASIDES}
         if "error" in result or result.get("status") == "error":
             raise self._refused(result, about)
         return result
@@ -73,7 +76,7 @@ class RippleRpc(HttpClient):
             next_step="check the server, or use one that keeps the full history",
         )
         refused.name = name
-        refused.answer = {key: value for key, value in result.items() if key != "request"}
+        refused.answer = result
         return refused
 
 

@@ -3,7 +3,7 @@
 
 They work on byte buffers without the interpreter's lock. A file's coins become the stream that `hash_serialized_3` is taken of, and
 of that stream everything else is computed, so what is counted is what was hashed. `utxo_set.py` feeds them and describes
-the formats. All numbers are 64-bit signed; what would not fit is refused before it is computed.
+the formats. They stand in one module because numba's cache does not notice what changes in another one. All numbers are 64-bit signed; what would not fit is refused before it is computed.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
+from assay_verify import facts
 from assay_verify.findings import Findings, MalformedError
 from assay_verify.manifest import Manifest
 
@@ -38,6 +39,15 @@ def check(findings: Findings, folder: Path, manifest: Manifest, referenced: dict
             for reference in sorted(references):
                 found.expect(reference in archived, f"{chain}: the answer {reference} is not archived")
     return count
+
+
+def check_facts(findings: Findings, folder: Path, manifest: Manifest, chains: Collection[str]) -> None:
+    """Make sure that the facts about chains, with which balances are checked, are readable and name every chain."""
+    with findings.check("evidence.facts", "What is published about the chains is readable, and names every chain.") as made:
+        if made.expect(facts.FILE_NAME in manifest.files, f"{facts.FILE_NAME} is missing"):
+            known = facts.read((folder / facts.FILE_NAME).read_bytes())
+            for chain in sorted(chains):
+                made.expect(chain in known, f"{facts.FILE_NAME} does not name {chain}")
 
 
 def digests(path: Path) -> Iterator[str]:

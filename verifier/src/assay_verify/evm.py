@@ -14,7 +14,7 @@ from typing import Any
 from assay_verify import rlp
 from assay_verify.digests import keccak256
 from assay_verify.facts import Token
-from assay_verify.findings import MalformedError, require
+from assay_verify.findings import MalformedError
 from assay_verify.trie import EMPTY_ROOT, value_at
 
 NATIVE_DECIMALS = 18
@@ -101,14 +101,12 @@ def data(value: object, length: int | None = None) -> bytes:
     Raises:
         MalformedError: Anything else, or of another length in bytes.
     """
-    problem = f"{str(value)[:80]!r} is not hexadecimal data"
-    if not isinstance(value, str) or not value.startswith("0x"):
-        raise MalformedError(problem)
     try:
-        read = bytes.fromhex(value[2:])
+        read = bytes.fromhex(value[2:]) if isinstance(value, str) and value.startswith("0x") else None
     except ValueError:
-        raise MalformedError(problem) from None
-    require(len(value) == 2 + 2 * len(read), problem)  # fromhex passes over blanks
+        read = None
+    if read is None or len(str(value)) != 2 + 2 * len(read):  # fromhex passes over blanks
+        raise MalformedError(f"{str(value)[:80]!r} is not hexadecimal data")
     if length is not None and len(read) != length:
         raise MalformedError(f"{len(read)} bytes in the place of {length}")
     return read

@@ -124,6 +124,7 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
     unexplained = deltas.check_reconciliation(findings, folder, ratios)
     deltas.check_previous(findings, folder, known, accepted=without_previous)
     _check_coverage(verified)
+    evidence.check_facts(findings, folder, known, blocks)
     answers = evidence.check(findings, folder, known, holdings.references)
     if findings.held("tables"):
         verified.ratios = [_ratio_line(row) for row in ratios]

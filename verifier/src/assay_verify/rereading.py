@@ -25,7 +25,7 @@ from assay_verify.verdicts import Balance
 SAMPLE = 25
 _BALANCE_OF = "0x70a08231"
 _FAMILIES = ("bitcoin", "evm")
-_GROUP = 200
+_GROUP, _TOGETHER = 200, 50
 _WORD = 32
 
 
@@ -114,10 +114,12 @@ def _read_bitcoin(check: Check, client: Client, chain: Chain, block: tables.Row,
         return "nothing was compared, your node has another block"
     if not electrum:
         return f"block {block['height']} is your node's; it cannot tell balances of the past, so none was read again"
-    for number, balance in enumerate(chosen, 1):
-        amount = _replayed(client, chain, balance, block["height"]) * chain.scale(chain.asset, DECIMALS)
-        _compare(check, chain, balance, amount)
-        progress(f"{chain.name}: {number:,} of {len(chosen):,} balances read again")
+    scale = chain.scale(chain.asset, DECIMALS)
+    for start in range(0, len(chosen), _TOGETHER):
+        group = chosen[start : start + _TOGETHER]
+        for balance, amount in zip(group, _replayed(client, chain, group, block["height"]), strict=True):
+            _compare(check, chain, balance, amount * scale)
+        progress(f"{chain.name}: {start + len(group):,} of {len(chosen):,} balances read again")
     return f"block {block['height']} is your node's, and the histories of {len(chosen):,} addresses were replayed again"
 
 
@@ -133,22 +135,28 @@ def _named(client: Client, chain: Chain, height: int) -> str:
     return (header.previous if is_dash else header.hash)[::-1].hex()
 
 
-def _replayed(client: Client, chain: Chain, balance: Balance, height: int) -> int:
-    script = locking_script(chain.network, balance.address)
+def _replayed(client: Client, chain: Chain, balances: Sequence[Balance], height: int) -> list[int]:
+    """Return what each address holds after its history up to a height.
+
+    Addresses are asked together, because a server may hold a short answer back for up to a second.
+    """
+    scripts = [locking_script(chain.network, balance.address) for balance in balances]
     try:
-        listed = [item["tx_hash"] for item in client.call(HISTORY, script_hash(script)) if 0 < item["height"] <= height]
-        txids = {bytes.fromhex(txid)[::-1] for txid in listed}
-        ledger = Ledger([script], txids)
-        for start in range(0, len(listed), _GROUP):
-            group = listed[start : start + _GROUP]
-            for txid, raw in zip(group, client.call_many([(TRANSACTION, [txid]) for txid in group]), strict=True):
+        replies = client.call_many([(HISTORY, [script_hash(script)]) for script in scripts])
+        histories = [{bytes.fromhex(item["tx_hash"])[::-1] for item in reply if 0 < item["height"] <= height} for reply in replies]
+        txids = sorted(set().union(*histories))
+        ledger = Ledger(scripts, txids)
+        for start in range(0, len(txids), _GROUP):
+            group = txids[start : start + _GROUP]
+            for txid, raw in zip(group, client.call_many([(TRANSACTION, [txid[::-1].hex()]) for txid in group]), strict=True):
                 transaction = transactions.read(bytes.fromhex(raw), chain.network)
-                if transaction.txid[::-1].hex() != txid:
-                    raise NodeError(f"it gave another transaction in the place of {txid}")
+                if transaction.txid != txid:
+                    raise NodeError(f"it gave another transaction in the place of {txid[::-1].hex()}")
                 ledger.take(transaction)
     except (TypeError, KeyError, ValueError):
         raise NodeError("its history or a transaction has not the form of one") from None
-    return ledger.settle().of(script, txids)
+    left = ledger.settle()
+    return [left.of(script, history) for script, history in zip(scripts, histories, strict=True)]
 
 
 def _compare(check: Check, chain: Chain, balance: Balance, amount: int) -> None:
