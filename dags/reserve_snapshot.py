@@ -3,7 +3,8 @@
 Reads every wallet of the registry at one final block per chain, through every source of the chain, and lets the sources' answers
 stand only where they agree to the unit.
 
-1. `check_registry`: every address and wallet is checked before a node is asked.
+1. `check_registry`: every address and wallet is checked before a node is asked. Where the registry lists descriptors, `derive_wallets` turns
+   them into the addresses that the chain knows.
 2. For each chain: `resolve_block` finds the last final block at or before `as_of`, and those around it for comparison (so the run waits until
    the latest of them is final); `read_<source>` reads the wallets in chunks, in the pool of the source; `agree` compares the sources and
    makes sure that the blocks still stand.
@@ -46,6 +47,16 @@ def check_registry() -> str:
     run = current_run()
     begin(RESERVES, run)
     return str(reserves.check_registry(run.settings, run.folder("raw", "registry")))
+
+
+@task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))
+def derive_wallets(wallets: str) -> str:
+    """Turn descriptors into the addresses that the chain knows."""
+    from assay.connections import address_of
+    from assay.derived_wallets import derive_wallets as derive
+
+    run = current_run()
+    return str(derive(run.settings, run.as_of, Path(wallets), run.folder("raw", "registry") / "derived", connect=address_of))
 
 
 # Finality takes an hour on some chains, a scheduled run starts at the very moment that it attests to, and the latest offset lies after it.
@@ -121,6 +132,8 @@ def read_chain(chain: Chain, wallets: str) -> str:
 )
 def reserve_snapshot() -> None:
     wallets = check_registry()
+    if (SETTINGS.registry / "descriptors.csv").exists():
+        wallets = derive_wallets(wallets)
     collect_reserves([read_chain(chain, wallets) for chain in SETTINGS.chains.values()], wallets)
 
 

@@ -177,7 +177,7 @@ class Settings:
         registry = read_registry(folder)
         settings = cls(
             path=path,
-            digest=_combine(digest, _digest_of(folder / "wallets.csv"), *registry.digests),
+            digest=_combine(digest, _digest_of(folder / "wallets.csv"), _digest_of(folder / "descriptors.csv"), *registry.digests),
             series=raw.text("series"),
             entity=raw.text("entity"),
             lake=(path.parent / raw.text("lake")).resolve(),

@@ -105,6 +105,7 @@ class Chain:
         confirmations: Blocks on top of the snapshot block before it counts as final, for `confirmations`.
         max_distance_seconds: How far before `as_of` the snapshot block may lie.
         max_lag_seconds: Where the chain can't answer for the past: how long after `as_of` its state may be read.
+        chunk_size: Wallets read by one task; 0 for the configuration's. Some sources are better asked for all wallets at once.
         proofs: Whether balances are proven beyond the archived answers, where the family and the chain's servers can (EVM: EIP-1186).
         tokens: By asset symbol.
         sources: At least one.
@@ -120,6 +121,7 @@ class Chain:
     confirmations: int = 0
     max_distance_seconds: int = 7200
     max_lag_seconds: int = 900
+    chunk_size: int = 0
     proofs: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()

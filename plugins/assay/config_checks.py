@@ -89,7 +89,7 @@ def _check_chain(settings: Settings, chain: Chain) -> None:
     for source in chain.sources:
         if min(source.batch_size, source.concurrency, source.parallel_tasks, source.timeout_seconds) < 1 or source.requests_per_second < 0:
             raise _fail(f"source {source.name} has a limit below 1", file)
-    if min(chain.confirmations, chain.max_distance_seconds, chain.max_lag_seconds) < 0:
+    if min(chain.confirmations, chain.max_distance_seconds, chain.max_lag_seconds, chain.chunk_size) < 0:
         raise _fail(f"chain {chain.name} has a negative limit", file)
     for symbol in (chain.asset, *chain.tokens):
         if symbol not in settings.assets:

@@ -41,11 +41,13 @@ def check_registry(settings: Settings) -> list[Wallet]:
 
     Raises:
         ConfigError: See `check_chains`.
-        RegistryError: See `read_wallets`; also a configured chain without a wallet, which would silently count for nothing.
+        RegistryError: See `read_wallets` and `read_descriptors`; also a configured chain without a wallet, which would silently count for nothing.
     """
+    from assay.descriptor_registry import read_descriptors  # which checks with the families' modules, too heavy for whoever only wants a wallet
+
     check_chains(settings)
     wallets = read_wallets(settings)
-    listed = {wallet.chain for wallet in wallets}
+    listed = {wallet.chain for wallet in wallets} | {item.chain for item in read_descriptors(settings)}
     for name in settings.chains:
         if name not in listed:
             raise RegistryError(

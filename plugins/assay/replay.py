@@ -92,7 +92,7 @@ def read_again(known: Origin, name: str, evidence: Path, folder: Path) -> Path:
     addresses = pq.read_table(known.wallets, columns=["address"], filters=[("chain", "=", name)]).column("address").to_pylist()
     chunks = [
         Chunk(blocks=blocks, number=number, addresses=part).write(folder / f"chunk-{number:05d}.json")
-        for number, part in enumerate(batches(addresses, settings.chunk_size))
+        for number, part in enumerate(batches(addresses, chain.chunk_size or settings.chunk_size))
     ]
     reads = [reserves.read_chunk(settings, name, source.name, chunk, folder, connect=tape) for chunk in chunks for source in chain.sources]
     return reserves.agree(settings, name, chunks, reads, known.wallets, folder, connect=tape)

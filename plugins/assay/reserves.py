@@ -92,7 +92,7 @@ def resolve_block(settings: Settings, chain_name: str, as_of: datetime, wallets:
     table = pq.read_table(wallets, columns=["address"], filters=[("chain", "=", chain.name)])
     return [
         Chunk(blocks=blocks, number=number, addresses=addresses).write(folder / f"chunk-{number:05d}.json")
-        for number, addresses in enumerate(batches(table.column("address").to_pylist(), settings.chunk_size))
+        for number, addresses in enumerate(batches(table.column("address").to_pylist(), chain.chunk_size or settings.chunk_size))
     ]
 
 

@@ -34,6 +34,14 @@ with stated as (
         ratio_unencumbered as ratio,
         'ratio_unencumbered' as ratio_name
     from reserve_ratios
+    union all
+    select
+        asset,
+        reserves_proven as numerator,
+        liabilities_gross as denominator,
+        ratio_proven as ratio,
+        'ratio_proven' as ratio_name
+    from reserve_ratios
 ),
 
 scaled as (

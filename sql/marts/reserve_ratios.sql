@@ -16,6 +16,7 @@ totals as (
         assets.decimals,
         coalesce(reserves.reserves, 0::decimal(38, 0)) as reserves,
         coalesce(reserves.encumbered, 0::decimal(38, 0)) as encumbered,
+        coalesce(reserves.proven, 0::decimal(38, 0)) as proven,
         coalesce(liabilities.gross, 0::decimal(38, 0)) as gross,
         coalesce(liabilities.net, 0::decimal(38, 0)) as net,
         coalesce(liabilities.netted_by_user, 0::decimal(38, 0)) as netted_by_user
@@ -30,6 +31,7 @@ select
     totals.decimals,
     totals.reserves,
     totals.encumbered as reserves_encumbered,
+    totals.proven as reserves_proven,
     totals.gross as liabilities_gross,
     totals.net as liabilities_net,
     totals.netted_by_user as liabilities_netted_by_user,
@@ -38,6 +40,7 @@ select
     floor_ratio(totals.reserves, totals.net) as ratio_net,
     floor_ratio(totals.reserves, totals.netted_by_user) as ratio_netted_by_user,
     floor_ratio(totals.reserves - totals.encumbered, totals.gross) as ratio_unencumbered,
+    floor_ratio(totals.proven, totals.gross) as ratio_proven,
     totals.reserves >= totals.gross as fully_backed,
     case
         when totals.gross = 0 then 'no_liabilities'

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from tests.bench import bench_dags, bench_electrum, bench_evm
+from tests.bench import bench_dags, bench_electrum, bench_evm, bench_evm_proofs, bench_utxo_set
 
 
 def main() -> None:
     """Print one table a benchmark."""
     for title, run in (
         ("EVM reader", bench_evm.main),
+        ("EVM proofs", bench_evm_proofs.main),
         (f"Electrum reader, {bench_electrum.SCRIPTS} scripts", bench_electrum.main),
+        ("UTXO-set file", bench_utxo_set.main),
         ("Parsing the DAG files", bench_dags.main),
     ):
         print(f"\n{title}")

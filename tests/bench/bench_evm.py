@@ -10,9 +10,7 @@ calls are made for fewer addresses and scaled up, and @defillama/sdk is timed on
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -34,6 +32,7 @@ from sandbox.evm import EvmNode
 from sandbox.evm_accounts import TOKEN_STORAGE
 from sandbox.evm_crowd import Funded, fund_crowd
 from sandbox.scenario import SECOND
+from tests.bench.memory import nothing, peak_of
 from tests.bench.peers import Defillama, multicall_package, web3_calls
 
 ADDRESSES = 10_000
@@ -133,22 +132,6 @@ def measure(ways: dict[str, Callable[[], None]], rounds: int, once: Sequence[str
     return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
-def peak_of(work: Callable[..., None], *args: object) -> int:
-    """Return the peak memory in MiB of a process that does this work and nothing else."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(sender, work, args))
-    process.start()
-    kilobytes: int = receiver.recv()
-    process.join()
-    return kilobytes >> 10
-
-
-def _report(sender: Any, work: Callable[..., None], args: Sequence[object]) -> None:
-    work(*args)
-    sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
 def _read_alone(url: str, block: SnapshotBlock, crowd: Sequence[Funded]) -> None:
     asyncio.run(assay_reader(url, block, crowd))
 
@@ -189,7 +172,7 @@ def run(folder: Path, addresses: int = ADDRESSES, rounds: int = ROUNDS) -> list[
             taken = measure(dict(zip((row.name for row in rows), ways, strict=True)), rounds, once=[rows[3].name, rows[6].name])
             for row in rows:
                 row.seconds = taken[row.name]
-            rows[3].mebibytes = defillama.kilobytes >> 10
+            rows[3].mebibytes = defillama.peak
         rows[6].seconds *= addresses / len(few)
         rows[1].mebibytes = peak_of(_read_alone, node.url, block, crowd)
         rows[2].mebibytes = peak_of(_multicall_alone, node.url, block, crowd)
@@ -211,6 +194,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = run(Path(folder))
     print(f"{ADDRESSES} addresses with 4 assets each, batches of {SOURCE.batch_size}, {SOURCE.concurrency} at once, median of {ROUNDS}")
+    print(f"memory: a process that only imports takes {peak_of(nothing)} MiB")
     show(rows)
 
 

@@ -4,7 +4,7 @@
 
 The bare loop sends the very same requests, encoded beforehand, and verifies each proof with the package `trie`. Assay verifies, compares
 each amount with the one that was read, and archives. Proofs are of token balances; anvil builds the whole trie of accounts anew
-for each `eth_getProof` call, so proofs of accounts are measured with a thousand of them. Memory is the peak of a process that does nothing else.
+for each `eth_getProof` call, so proofs of accounts are measured with 500 of them. Memory is the peak of a process that does nothing else.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ import aiohttp
 import msgspec
 import rlp
 from eth_hash.auto import keccak
-from trie import HexaryTrie
+from trie.hexary import HexaryTrie
 
 from assay.chains.evidence import EvidenceArchive
-from assay.chains.evm import EvmReader
 from assay.chains.evm_proofs import Prover, slot_key
 from assay.chains.evm_rpc import EvmRpc
 from assay.chains.health import Meter
@@ -31,9 +30,10 @@ from assay.config import Chain
 from sandbox.evm import EvmNode
 from sandbox.evm_accounts import BALANCES_SLOT
 from sandbox.evm_crowd import Funded, fund_crowd
-from tests.bench.bench_evm import ASSETS, CHAIN, SOURCE, TOKENS, Row, measure, newest, peak_of, show
+from tests.bench.bench_evm import CHAIN, SOURCE, TOKENS, Row, measure, newest, show
+from tests.bench.memory import peak_of
 
-SLOTS, ACCOUNTS = 10_000, 1_000
+SLOTS, ACCOUNTS = 10_000, 500
 ROUNDS = 3
 USDT = TOKENS["USDT"]
 PROVEN: Chain = replace(CHAIN, proofs=True, tokens={"USDT": CHAIN.tokens["USDT"]})
@@ -84,7 +84,8 @@ async def bare_loop(url: str, bodies: Sequence[bytes], state_root: bytes, expect
 
 def prove(root: bytes, key: str, nodes: Sequence[str]) -> bytes:
     """Verify with the package `trie`."""
-    value: bytes = HexaryTrie.get_from_proof(root, keccak(bytes.fromhex(key[2:])), [rlp.decode(bytes.fromhex(node[2:])) for node in nodes])
+    decoded = [rlp.decode(bytes.fromhex(node[2:])) for node in nodes]
+    value: bytes = HexaryTrie.get_from_proof(root, keccak(bytes.fromhex(key[2:])), decoded)  # type: ignore[no-untyped-call]
     return value
 
 
@@ -101,14 +102,6 @@ async def assay_prover(url: str, block: SnapshotBlock, crowd: Sequence[Funded], 
         archive.require(balance.evidence)
 
 
-async def read_and_prove(url: str, block: SnapshotBlock, crowd: Sequence[Funded]) -> None:
-    """Read native and token balances and prove both."""
-    chain = replace(PROVEN, proofs=True)
-    async with EvmReader(chain, SOURCE, assets=ASSETS, archive=EvidenceArchive("bench"), url=url) as reader:
-        balances = await reader.read(block, [member.address for member in crowd], prove=True)
-    assert [balance.amount for balance in balances] == [amount for member in crowd for amount in (member.native, member.token)]
-
-
 def _prove_alone(url: str, block: SnapshotBlock, crowd: Sequence[Funded], asset: str) -> None:
     asyncio.run(assay_prover(url, block, crowd, asset))
 
@@ -117,31 +110,31 @@ def _bare_alone(url: str, bodies: Sequence[bytes], state_root: bytes, expected: 
     asyncio.run(bare_loop(url, bodies, state_root, expected))
 
 
+def rows_of(node: EvmNode, asset: str, count: int, rounds: int) -> list[Row]:
+    """Return the rows of one asset's proofs."""
+    crowd = fund_crowd(node, token_contract=USDT, count=count)
+    block = newest(node)
+    bodies = slot_bodies(block, crowd) if asset == "USDT" else account_bodies(block, crowd)
+    root = bytes.fromhex(node.call("eth_getBlockByNumber", hex(block.height), False)["stateRoot"][2:])
+    what = "token balances" if asset == "USDT" else "accounts"
+    bare, mine = f"floor: {count} {what}, verified by trie", f"assay: {count} {what}"
+    ways = {
+        bare: lambda: asyncio.run(bare_loop(node.url, bodies, root, count)),
+        mine: lambda: asyncio.run(assay_prover(node.url, block, crowd, asset)),
+    }
+    taken = measure(ways, rounds)
+    return [
+        Row(bare, taken[bare], "", peak_of(_bare_alone, node.url, bodies, root, count)),
+        Row(mine, taken[mine], bare, peak_of(_prove_alone, node.url, block, crowd, asset)),
+    ]
+
+
 def run(folder: Path, slots: int = SLOTS, accounts: int = ACCOUNTS, rounds: int = ROUNDS) -> list[Row]:
     """Return a row of each way."""
-    rows = []
+    rows: list[Row] = []
     for asset, count in (("USDT", slots), ("ETH", accounts)):
         with EvmNode(folder=folder / asset, chain="ethereum", chain_id=1, plans=[], token_contract=USDT) as node:
-            crowd = fund_crowd(node, token_contract=USDT, count=count)
-            block = newest(node)
-            bodies = slot_bodies(block, crowd) if asset == "USDT" else account_bodies(block, crowd)
-            root = bytes.fromhex(node.call("eth_getBlockByNumber", hex(block.height), False)["stateRoot"][2:])
-            what = "token balances" if asset == "USDT" else "accounts"
-            bare, mine, both = (
-                f"floor: {count} {what}, verified by trie",
-                f"assay: {count} {what}",
-                f"assay: {count} addresses read and proven",
-            )
-            ways = {
-                bare: lambda: asyncio.run(bare_loop(node.url, bodies, root, count)),
-                mine: lambda: asyncio.run(assay_prover(node.url, block, crowd, asset)),
-            } | ({both: lambda: asyncio.run(read_and_prove(node.url, block, crowd))} if asset == "ETH" else {})
-            taken = measure(ways, rounds)
-            rows += [
-                Row(bare, taken[bare], "", peak_of(_bare_alone, node.url, bodies, root, count)),
-                Row(mine, taken[mine], bare, peak_of(_prove_alone, node.url, block, crowd, asset)),
-                *([Row(both, taken[both], "")] if both in taken else []),
-            ]
+            rows += rows_of(node, asset, count, rounds)
     return rows
 
 

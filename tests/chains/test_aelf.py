@@ -516,6 +516,18 @@ def test_a_node_that_does_not_answer_in_full_stops_the_read(spoil: Callable[[Ans
         ask_node(spoilt, read_all(node, [RICH]), source=source_of(timeout_seconds=1))
 
 
+@pytest.mark.parametrize("name", ["ChainId", "GenesisBlockHash"])
+def test_no_error_shows_a_key_that_the_server_echoes(name: str) -> None:
+    node, echo = Node(), "over quota: /keys/s3cr3t-k3y-of-ours" if name == "GenesisBlockHash" else "/keys/s3cr3t-k3y-of-ours"
+
+    def echoing(request: Request) -> Any:
+        return node(replace(request, path=request.path.removeprefix("/keys/s3cr3t-k3y-of-ours"))) | {name: echo}  # type: ignore[operator]
+
+    with ScriptedServer(echoing) as server, pytest.raises(SourceMismatchError, match="…") as raised:
+        ask(f"{server.url}/keys/s3cr3t-k3y-of-ours", lambda opened: opened.check_network())
+    assert "s3cr3t" not in str(raised.value)
+
+
 def test_an_over_long_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_LARGEST_ANSWER", 1000)
     with pytest.raises(SourceUnavailableError, match="longer than"):
@@ -532,6 +544,13 @@ def test_a_balance_over_38_digits_is_refused_naming_the_address() -> None:
 def test_every_balance_is_read_back_exactly(amount: int) -> None:
     assert parse_balance((field_of(1, "ELF") + OWNER + field_of(3, amount)).hex(), "ELF", RICH) == amount
     assert balance_question("ELF", RICH) == field_of(1, "ELF") + OWNER
+
+
+@pytest.mark.parametrize("text", ["no such token", "0a 03", "0x", " ", "-"])
+def test_text_that_is_not_hexadecimal_does_not_say_that_there_is_no_token(text: str) -> None:
+    assert parse_decimals("", "ELF") is None
+    with pytest.raises(AnswerError, match="not hexadecimal"):
+        parse_decimals(text, "ELF")
 
 
 @given(st.binary())

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +31,9 @@ from sandbox.bitcoin import BitcoinNode
 from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, MinedChain, mine
 from sandbox.litecoin import LitecoinNode, find_litecoind
 from sandbox.scenario import FIRST, SECOND, wallets
-from tests.chains.utxo_files import Coin, side_car, unspent, write
+from tests.chains.utxo_files import Coin, hash_3, side_car, unspent, write
 
 T = TypeVar("T")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 FILES = Source(name="utxo_files", kind="utxo_file", connection="assay_utxo_files")
 ELECTRUM = Source(name="electrum", kind="electrum", connection="assay_electrum")
@@ -280,29 +278,23 @@ def test_files_cannot_tell_whether_an_address_was_used(folder: Path) -> None:
         ask(url_of(folder), work)
 
 
-SHIM = """#!{python}
+SHIM = """#!{python} -S
 # Answers as Bitcoin Core 29 would, from a Litecoin node that has no rollback and no hash_serialized_3.
-import json, sys
-sys.path[:0] = {path!r}
-from pathlib import Path
-from assay.chains.transactions import Form
-from sandbox.litecoin import LitecoinNode
-from tests.chains.utxo_files import hash_3, unspent
-node = object.__new__(LitecoinNode)
-node._port = {port}
-call = lambda method, *params: node.call_many([(method, list(params))])[0]
+import base64, json, sys, urllib.request
+def call(method, *params):
+    headers = {{"Authorization": "Basic " + base64.b64encode(b"sandbox:sandbox").decode(), "Connection": "close"}}
+    request = urllib.request.Request("http://127.0.0.1:{port}/", json.dumps({{"method": method, "params": params}}).encode(), headers)
+    return json.load(urllib.request.urlopen(request))["result"]
 method, *words = [word for word in sys.argv[1:] if not word.startswith("-")]
 if method == "dumptxoutset":
     named = dict(word.split("=", 1) for word in words)
-    height = int(named["rollback"])
-    blocks = [bytes.fromhex(call("getblock", call("getblockhash", number), 0)) for number in range(1, height + 1)]
-    following = call("getblockhash", height + 1)
+    following = call("getblockhash", int(named["rollback"]) + 1)
     call("invalidateblock", following)
     told = call("dumptxoutset", named["path"])
     call("reconsiderblock", following)
-    print(json.dumps(told | {{"txoutset_hash": hash_3(unspent(blocks, Form(witness=True, mweb=True)))}}))
+    print(json.dumps(told | {{"txoutset_hash": {set_hash!r}}}))
 else:
-    answer = call(method, *(json.loads(word) if word.isdigit() and len(word) < 64 or word in ("true", "false") else word for word in words))
+    answer = call(method, *(json.loads(word) if len(word) < 64 else word for word in words))
     print(answer if isinstance(answer, str) else json.dumps(answer))
 """
 
@@ -315,17 +307,23 @@ def test_the_recipe_of_the_documentation_writes_what_is_read(litecoin: tuple[Lit
     shim, folder = tmp_path / "bin" / "bitcoin-cli", tmp_path / "files"
     for path in (shim.parent, folder):
         path.mkdir()
-    shim.write_text(SHIM.format(python=sys.executable, path=[str(ROOT), str(ROOT / "plugins")], port=node._port))
+    # The last block that is final, so that the search for it is short.
+    height = len(node.mined.blocks) - 7
+    moment = datetime.fromtimestamp(sorted(node.mined.times[height - 10 : height + 1])[5], UTC)
+    coins = unspent(node.mined.blocks[:height], Form(witness=True, mweb=True))
+    shim.write_text(SHIM.format(python=sys.executable, port=node._port, set_hash=hash_3(coins)))
     shim.chmod(0o755)
     environment = os.environ | {"PATH": f"{shim.parent}:{os.environ['PATH']}", "FOLDER": str(folder), "CONFIRMATIONS": "6"}
-    environment["AS_OF"] = SECOND.isoformat()
+    environment["AS_OF"] = moment.isoformat()
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    addresses = [node.addresses[plan.index] for plan in LITECOIN_PLANS]
-    _, balances, _ = ask(url_of(folder), at(SECOND, addresses), chain=LITECOIN_CHAIN)
-    assert [balance.amount for balance in balances] == [plan.second["LTC"] for plan in LITECOIN_PLANS]
+    block, balances, _ = ask(url_of(folder), at(moment, [node.addresses[plan.index] for plan in LITECOIN_PLANS]), chain=LITECOIN_CHAIN)
+    assert (block.height, block.distance_seconds) == (height, 0)
+    held = [sum(coin.amount for coin in coins if coin.script == node.mined.scripts[plan.index]) for plan in LITECOIN_PLANS]
+    assert [balance.amount for balance in balances] == held
+    assert sum(held)
 
 
 @pytest.fixture(scope="module")

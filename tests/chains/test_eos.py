@@ -500,6 +500,15 @@ def test_a_row_that_is_no_amount_stops_the_read(row: Any, kind: type[AssayError]
         ask_node(other, read_all(node, [FULL]))
 
 
+def test_no_error_shows_a_key_that_the_server_echoes() -> None:
+    with (
+        ScriptedServer(lambda request: {"chain_id": "over quota: /keys/s3cr3t-k3y-of-ours"}) as server,
+        pytest.raises(SourceMismatchError, match="over quota") as raised,
+    ):
+        ask(f"{server.url}/keys/s3cr3t-k3y-of-ours", lambda opened: opened.check_network())
+    assert "s3cr3t" not in str(raised.value)
+
+
 def test_an_over_long_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_LARGEST_ANSWER", 550)
     with pytest.raises(SourceUnavailableError, match="longer than"):

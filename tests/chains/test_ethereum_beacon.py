@@ -340,6 +340,16 @@ def test_a_node_whose_final_block_is_not_after_the_moment_is_behind(as_of: datet
         ask_node(Node(), lambda opened: opened.resolve(as_of))
 
 
+def test_a_node_without_any_finalized_block_is_behind() -> None:
+    node = Node()
+
+    def young(request: Request, honest: Answer) -> Any:
+        return (404, {"code": 404, "message": "Block not found"}) if request.path.endswith("/finalized") else honest
+
+    with pytest.raises(SourceBehindError, match="of slot none"):
+        ask_node(altered(node, young), lambda opened: opened.resolve(at(100)))
+
+
 def test_blocks_of_several_moments_fit_into_one_archive_while_the_chain_grows(tmp_path: Path) -> None:
     node, archive = Node(missed={100}), EvidenceArchive("test")
 
@@ -468,6 +478,15 @@ def test_a_node_that_does_not_answer_in_full_stops_the_read(
         ask_node(spoilt, read_at(node, addresses), source=source_of(timeout_seconds=1))
 
 
+@pytest.mark.parametrize("question", [lambda opened: opened.check_network(), lambda opened: opened.resolve(at(100))])
+def test_no_error_shows_a_key_that_the_server_echoes(question: Callable[[BeaconReader], Awaitable[Any]]) -> None:
+    echo = "over quota: /keys/s3cr3t-k3y-of-ours"
+    node: Handler = lambda request: {"data": {"genesis_validators_root": echo, "genesis_time": echo}}  # noqa: E731
+    with ScriptedServer(node) as server, pytest.raises(SourceMismatchError, match="over quota") as raised:
+        ask(f"{server.url}/keys/s3cr3t-k3y-of-ours", question)
+    assert "s3cr3t" not in str(raised.value)
+
+
 def test_an_over_long_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     monkeypatch.setattr(http, "_LARGEST_ANSWER", 2000)
@@ -484,6 +503,28 @@ def test_a_pruned_state_is_an_error_that_names_the_remedy() -> None:
         ask_node(pruned, read_at(node, [key(1)]))
 
 
+@pytest.mark.parametrize(
+    "words", ["Validator not found", "NOT_FOUND: unknown validator: 99", "Validator pubkey not found in state", "Not found"]
+)
+def test_every_client_says_in_its_own_words_that_a_validator_is_unknown(words: str) -> None:
+    def saying(request: Request, honest: Answer) -> Any:
+        return (404, {"code": 404, "message": words}) if honest.status == 404 else honest
+
+    node = Node()
+    assert told(ask_node(altered(node, saying), read_at(node, ["validator:99"]))) == [("validator:99", 0)]
+
+
+def test_a_state_that_is_gone_when_a_validator_is_asked_for_by_itself_is_no_zero() -> None:
+    node = Node()
+
+    def pruned(request: Request, honest: Answer) -> Any:
+        alone = request.method == "GET" and "/validators/" in request.path
+        return (404, {"code": 404, "message": "State not found"}) if alone else honest
+
+    with pytest.raises(SourceMismatchError, match="not said to be unknown"):
+        ask_node(altered(node, pruned), read_at(node, ["validator:99"]))
+
+
 def test_a_state_that_the_block_does_not_commit_to_is_refused() -> None:
     node = Node()
     other = liar(node, "/states/100/root", lambda body: settled({"root": root("another state")}))
@@ -496,6 +537,13 @@ def test_a_block_that_the_node_does_not_have_is_refused() -> None:
     elsewhere = replace(block_of(node), hash=root("fork"))
     with pytest.raises(SourceMismatchError, match="no such block"):
         ask_node(node, lambda opened: opened.read(elsewhere, [key(1)]))
+
+
+def test_another_block_than_the_one_asked_by_its_root_is_refused() -> None:
+    node = Node()
+    other = liar(node, "/headers/0x", lambda body: settled(node.header(99)))
+    with pytest.raises(SourceMismatchError, match="it gave the block"):
+        ask_node(other, lambda opened: opened.read(block_of(node), [key(1)]))
 
 
 def test_a_list_with_a_gap_is_refused() -> None:

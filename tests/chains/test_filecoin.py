@@ -180,8 +180,30 @@ def test_actors_of_every_kind_are_read_at_the_tipset() -> None:
     node = Node()
     with ScriptedServer(json_rpc(node)) as server:
         balances = ask(server.url, read_at(node, [MINER, SECP, UNKNOWN, ACTOR]))
-        assert all(request.body["params"][1] == node.tipset(1000)["Cids"] for request in server.requests)
+        actors = [request.body["params"] for request in server.requests if request.body["method"] == "Filecoin.StateGetActor"]
+        assert [key for _, key in actors] == [node.tipset(1001)["Cids"]] * 4
     assert told(balances) == [(MINER, 10**24), (SECP, 123_456_789_012_345_678_901), (UNKNOWN, 0), (ACTOR, 5)]
+
+
+@pytest.mark.parametrize("null_rounds", [set(), {1001, 1002}])
+def test_the_messages_of_the_snapshot_tipset_count_and_those_of_the_next_one_do_not(null_rounds: set[int]) -> None:
+    node = Node(null_rounds=null_rounds)
+
+    def paying(method: str, params: Any) -> Any:
+        if method != "Filecoin.StateGetActor":
+            return node(method, params)
+        height = next(epoch for epoch in (1000, 1001, 1003, 1004) if node.tipset(epoch)["Cids"] == params[1])
+        return actor({1000: 5, 1001: 6, 1003: 6, 1004: 7}[height])  # what the messages before each tipset left
+
+    assert told(ask_node(json_rpc(paying), read_at(node, [SECP]))) == [(SECP, 6)]
+
+
+@pytest.mark.parametrize("height", [1000, 1002])
+def test_a_state_that_is_not_of_the_snapshot_tipset_is_refused(height: int) -> None:
+    node = Node()
+    other = liar(node, "ChainGetTipSetAfterHeight", result(node.tipset(height)))
+    with pytest.raises(SourceMismatchError, match="does not follow from the snapshot block"):
+        ask_node(other, read_at(node, [SECP]))
 
 
 @pytest.mark.parametrize(("address", "code"), [(UNKNOWN, 1), ("f099999", 1), ("f099999", 3)])
@@ -259,6 +281,14 @@ def test_a_lying_second_source_is_caught() -> None:
     }
     with pytest.raises(SourceMismatchError, match=ACTOR):
         agree_on_balances("filecoin", answers)
+
+
+@pytest.mark.parametrize("change", [{"id": 999}, {"id": None}, {"id": True}, {"result": actor(5)}])
+def test_a_refusal_that_is_not_one_to_this_call_is_no_zero(change: dict[str, Any]) -> None:
+    node = Node()
+    del node.actors[ACTOR]
+    with pytest.raises(SourceMismatchError):
+        ask_node(liar(node, "StateGetActor", lambda body: body | change), read_at(node, [ACTOR]))
 
 
 # The snapshot block
@@ -344,6 +374,12 @@ def test_a_tipset_too_far_before_the_moment_is_refused() -> None:
             "differ in height, time or parents",
         ),
         ("ChainGetTipSetByHeight", lambda told: told | {"Height": 1000.0}, "height or time"),
+        (
+            "ChainGetTipSetByHeight",
+            lambda told: told | {"Blocks": [block | {"Timestamp": float(block["Timestamp"])} for block in told["Blocks"]]},
+            "height or time",
+        ),
+        ("ChainGetTipSetByHeight", lambda told: told | {"Cids": [{"/": "bafy2one,bafy2two"}, *told["Cids"][1:]]}, "not a list of CIDs"),
         ("ChainGetTipSetByHeight", lambda told: told | {"Height": 998}, "height or time"),
         ("ChainGetTipSetByHeight", lambda told: {}, "not a tipset"),
         ("ChainGetTipSetByHeight", lambda told: [], "not a tipset"),
@@ -360,6 +396,21 @@ def test_tipsets_that_contradict_themselves_stop_the_search(method: str, value: 
     assert "source node_a" in str(raised.value)
 
 
+@pytest.mark.parametrize("found", [999, 1001])
+def test_a_tipset_and_its_child_that_are_not_those_around_the_moment_are_refused(found: int) -> None:
+    shifted = {"Filecoin.ChainGetTipSetByHeight": found, "Filecoin.ChainGetTipSetAfterHeight": found + 1}
+    node = Node()
+    lie = json_rpc(lambda method, params: node.tipset(shifted[method]) if method in shifted else node(method, params))
+    with pytest.raises(SourceMismatchError, match="does not follow"):
+        ask_node(lie, lambda opened: opened.resolve(at(1000)))
+
+
+def test_a_next_tipset_that_is_not_final_yet_is_refused() -> None:
+    node = Node(null_rounds=set(range(1001, 1101)))  # so the next one is of epoch 1101, and 1100, which it calls final, has none
+    with pytest.raises(SourceMismatchError, match="does not follow"):
+        ask_node(node, lambda opened: opened.resolve(at(1000)))
+
+
 def test_the_hash_of_a_null_round_is_an_error() -> None:
     with pytest.raises(SourceMismatchError, match="no tipset of that epoch"):
         ask_node(Node(null_rounds={1000}), lambda opened: opened.block_hash(1000))
@@ -368,6 +419,8 @@ def test_the_hash_of_a_null_round_is_an_error() -> None:
 @pytest.mark.parametrize(("name", "value"), [("network", "calibrationnet"), ("genesis", "bafy2bzacother")])
 def test_another_network_is_refused(name: str, value: str) -> None:
     ask_node(Node(), lambda opened: opened.check_network())
+    # The name that mainnet's own state has for it.
+    ask_node(liar(Node(), "StateNetworkName", result("testnetnet")), lambda opened: opened.check_network())
     with pytest.raises(SourceMismatchError, match="filecoin"):
         ask_node(Node(), lambda opened: opened.check_network(), chain=replace(CHAIN, **{name: value}))
 
@@ -409,6 +462,16 @@ def test_an_answer_that_is_not_a_whole_balance_stops_the_read(change: Callable[[
         ask_node(liar(node, "StateGetActor", change), read_at(node, [SECP]), source=source_of(timeout_seconds=1))
     assert "source node_a" in str(raised.value)
     assert SECP in str(raised.value)
+
+
+@pytest.mark.parametrize("question", [lambda opened: opened.check_network(), read_at(Node(), [SECP])])
+def test_no_error_shows_a_key_that_the_server_echoes(question: Callable[[FilecoinReader], Awaitable[Any]]) -> None:
+    echo = "over quota: /keys/s3cr3t-k3y-of-ours"
+    echoing: dict[str, Any] = {"Filecoin.StateNetworkName": echo, "Filecoin.StateGetActor": actor(echo)}
+    node = json_rpc(lambda method, params: echoing.get(method) or Node()(method, params))
+    with ScriptedServer(node) as server, pytest.raises(SourceMismatchError, match="over quota") as raised:
+        ask(f"{server.url}/keys/s3cr3t-k3y-of-ours", question)
+    assert "s3cr3t" not in str(raised.value)
 
 
 def test_an_over_long_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from assay.chains import http
 from assay.chains.evidence import EvidenceArchive
-from assay.chains.http import Reply, Rest, segment
+from assay.chains.http import HttpClient, Reply, Rest, segment
 from assay.config import Source
 from assay.errors import AssayError, ConfigError, SourceUnavailableError
 
@@ -158,3 +158,10 @@ def test_a_reply_is_played_back_from_its_archive(server: Server, tmp_path: Path)
 @pytest.mark.parametrize(("text", "written"), [("a/b", "a%2Fb"), ("..", ".."), ("0x1?x=1", "0x1%3Fx%3D1"), ("a#b", "a%23b")])
 def test_a_text_stays_one_segment_of_a_path(text: str, written: str) -> None:
     assert segment(text) == written
+
+
+def test_a_key_that_was_cut_in_two_is_not_shown() -> None:
+    client = HttpClient(Source(name="node_a", kind="rest", connection="c"), f"http://127.0.0.1:1/{SECRET}")
+    for length in range(7, len(SECRET) + 1):
+        assert SECRET[:7] not in client.scrubbed(f"no such project: {SECRET[:length]}")
+    assert client.scrubbed("no such project") == "no such project"

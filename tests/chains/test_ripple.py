@@ -296,6 +296,30 @@ def test_a_line_on_a_later_page_is_found_and_its_evidence_names_all_pages(tmp_pa
         assert evidence["method"] == "account_lines"
 
 
+def test_what_a_server_says_of_itself_is_no_part_of_the_evidence(tmp_path: Path) -> None:
+    asides = {"warning": "load", "warnings": [{"id": 2001, "message": "This is a clio server."}], "forwarded": True}
+    times = 0
+
+    def loaded(request: Request, honest: Answer) -> Any:
+        nonlocal times
+        times += 1
+        said = msgspec.json.decode(honest.content)
+        return {"result": said["result"] | asides} if times % 2 else said
+
+    plain, archive = EvidenceArchive("ripple"), EvidenceArchive("ripple")
+    assert ask_node(altered(node_of(), loaded), read, archive=archive) == ask_node(node_of(), read, archive=plain)
+    path = archive.write(tmp_path / "loaded.jsonl.zst")
+    assert path.read_bytes() == plain.write(tmp_path / "plain.jsonl.zst").read_bytes()
+    assert told(ask(f"tape:{path}", read)) == PLANNED
+
+
+def test_a_currency_in_small_hexadecimal_letters_is_the_same_currency() -> None:
+    def small(request: Request, honest: Answer) -> Answer:
+        return replace(honest, content=honest.content.replace(CODE.encode(), CODE.lower().encode()))
+
+    assert told(ask_node(altered(node_of(), small), read)) == PLANNED
+
+
 def test_a_lying_second_source_is_caught() -> None:
     def shave(request: Request, honest: Answer) -> Answer:
         return replace(honest, content=honest.content.replace(b"11.68225001668339", b"11.68225001668338"))
@@ -369,6 +393,7 @@ INFO, LINES = "account_info", "account_lines"
         (LINES, lambda honest: honest | {"account": UNKNOWN}, SourceMismatchError, "not a list of the account's"),
         (LINES, lambda honest: honest | {"marker": "0,0"}, SourceMismatchError, "pages repeat"),
         (LINES, lambda honest: honest | {"lines": [line("5")] * 2}, SourceMismatchError, "listed twice"),
+        (LINES, lambda honest: honest | {"lines": [line("5", CODE), line("5", CODE.lower())]}, SourceMismatchError, "listed twice"),
         (LINES, lambda honest: honest | {"lines": [line("5", "USD", UNKNOWN)]}, SourceMismatchError, "is not one to"),
         (LINES, held(5), SourceMismatchError, "not a number"),
         (LINES, held("NaN"), SourceMismatchError, "not a number"),
@@ -551,6 +576,8 @@ def test_a_wallet_that_issues_the_token_itself_is_refused() -> None:
     [
         (f"XRP.{ISSUER}", "not the code"),
         (f"USDT.{ISSUER}", "not the code"),
+        (f"{'00' * 20}.{ISSUER}", "not the code"),
+        (f"{'00' * 12}555344{'00' * 5}.{ISSUER}", "not the code"),  # USD, which servers write as USD
         (ISSUER, "not the code"),
         (f"USD.{ISSUER}x", "not an address"),
         ("USD.", "not an address"),

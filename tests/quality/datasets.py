@@ -43,9 +43,9 @@ def listed(number: int, /, **other: object) -> Row:
 
 def ratio(asset: str, /, **other: object) -> Row:
     row: Row = {
-        "as_of": NOW, "asset": asset, "decimals": 8, "reserves": 1_341_238, "reserves_encumbered": 0, "liabilities_gross": 1_288_504,
+        "as_of": NOW, "asset": asset, "decimals": 8, "reserves": 1_341_238, "reserves_encumbered": 0, "reserves_proven": 0, "liabilities_gross": 1_288_504,
         "liabilities_net": 1_288_000, "liabilities_netted_by_user": 1_288_400, "surplus": 52_734, "ratio_gross": "1.04092653",
-        "ratio_net": "1.04133385", "ratio_netted_by_user": "1.04101055", "ratio_unencumbered": "1.04092653", "fully_backed": True,
+        "ratio_net": "1.04133385", "ratio_netted_by_user": "1.04101055", "ratio_unencumbered": "1.04092653", "ratio_proven": "0.00000000", "fully_backed": True,
         "status": "covered", "previous_as_of": BEFORE, "previous_ratio_gross": "1.05000000",
     }  # fmt: skip
     return row | other
@@ -144,7 +144,7 @@ BREAKING: dict[str, dict[str, tuple[Rows, str]]] = {
         **{
             f"{column}_given": ([ratio(f"NO_{column}") | {column: None}], "" if column == "asset" else f"asset NO_{column}")
             for column in (
-                "as_of", "asset", "decimals", "reserves", "reserves_encumbered", "liabilities_gross", "liabilities_net",
+                "as_of", "asset", "decimals", "reserves", "reserves_encumbered", "reserves_proven", "liabilities_gross", "liabilities_net",
                 "liabilities_netted_by_user", "surplus", "fully_backed", "status",
             )
         },
@@ -153,7 +153,7 @@ BREAKING: dict[str, dict[str, tuple[Rows, str]]] = {
         "status_known": ([ratio("C", status="fine")], "asset C"),
         "reserves_not_negative": ([ratio("D", reserves=-1)], "asset D"),
         "gross_not_negative": ([ratio("E", liabilities_gross=-1)], "asset E"),
-        "parts_within_wholes": ([ratio("F", reserves_encumbered=1_341_239)], "asset F"),
+        "parts_within_wholes": ([ratio("F", reserves_encumbered=1_341_239), ratio("F2", reserves_proven=1_341_239)], "asset F"),
         "surplus_stated": ([ratio("G", surplus=52_735)], "asset G, surplus 52735"),
         # The typo of a real reprint: user assets of 1,128,504 instead of 1,288,504, with the ratio of the right figure.
         "ratio_recomputed": (

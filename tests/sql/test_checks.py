@@ -38,9 +38,9 @@ STEPS = {
 }
 MARTS = {name: {column.name: column.type for column in contract.columns} for name, contract in load_contracts(CONTRACTS).items()}
 RATIO = {
-    "asset": "BTC", "decimals": 8, "reserves": 104, "reserves_encumbered": 4, "liabilities_gross": 100, "liabilities_net": 90,
+    "asset": "BTC", "decimals": 8, "reserves": 104, "reserves_encumbered": 4, "reserves_proven": 0, "liabilities_gross": 100, "liabilities_net": 90,
     "liabilities_netted_by_user": 95, "surplus": 4, "ratio_gross": "1.04", "ratio_net": "1.15555555", "ratio_netted_by_user": "1.09473684",
-    "ratio_unencumbered": "1", "fully_backed": True, "status": "covered", "as_of": NOW,
+    "ratio_unencumbered": "1", "ratio_proven": "0", "fully_backed": True, "status": "covered", "as_of": NOW,
 }  # fmt: skip
 BLOCK = block("bitcoin", SECOND, 200)
 BALANCES = [wallet(BLOCK, 1, "BTC", 100), wallet(BLOCK, 2, "BTC", 4, encumbrance="pledged")]
@@ -123,6 +123,8 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ("offsets_cover_all_wallets", {"inputs.offset_balances": [dict(row) | {"asset": "ETH"} for row in AROUND]}),
     ("wallets_equal_reserves", changed("reserve_ratios", reserves=105)),
     ("wallets_equal_reserves", changed("reserve_ratios", reserves_encumbered=3)),
+    ("wallets_equal_reserves", changed("reserve_ratios", reserves_proven=1)),
+    ("wallets_equal_reserves", changed("wallet_balances", ownership_status="fresh")),
     ("wallets_equal_reserves", {"wallet_balances": []}),
     ("wallets_equal_reserves", {"reserve_ratios": []}),
     ("deltas_equal_totals", changed("reserve_deltas", current_amount=103)),
@@ -163,6 +165,7 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ("ratios_recompute", changed("reserve_ratios", ratio_net="1.15555556")),
     ("ratios_recompute", changed("reserve_ratios", ratio_netted_by_user=None)),
     ("ratios_recompute", changed("reserve_ratios", ratio_unencumbered="1.04")),
+    ("ratios_recompute", changed("reserve_ratios", ratio_proven="0.04")),
     ("ratios_recompute", changed("reserve_ratios", fully_backed=False)),
     ("ratios_recompute", changed("reserve_ratios", status="short")),
     ("ratios_recompute", changed("reserve_ratios", liabilities_gross=0)),

@@ -117,6 +117,7 @@ def test_all_treatments_and_ratios_equal_exact_computation(sample: tuple[Compute
         assert row["ratio_gross"] == money.floor_ratio(reserves, gross)
         assert row["ratio_net"] == (money.floor_ratio(reserves, net) if net > 0 else None)
         assert row["ratio_netted_by_user"] == (money.floor_ratio(reserves, netted) if netted > 0 else None)
+        assert (row["reserves_proven"], row["ratio_proven"]) == (0, money.floor_ratio(0, gross))
         assert row["ratio_unencumbered"] == money.floor_ratio(reserves - encumbered, gross)
         assert row["fully_backed"] == (reserves >= gross)
 

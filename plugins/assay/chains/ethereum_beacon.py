@@ -95,7 +95,8 @@ class BeaconReader(Reader):
         found = self._node.field(await self._node.get("/eth/v1/beacon/genesis", about=about), "genesis_validators_root", about)
         if found != self.chain.genesis:
             raise self._node.wrong(
-                f"its genesis_validators_root is {self._node.scrubbed(str(found))[:80]} and {self.chain.name} has {self.chain.genesis}", about
+                f"its genesis_validators_root is {self._node.scrubbed(str(found))[:80]} and {self.chain.name} has {self.chain.genesis}",
+                about,
             )
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:

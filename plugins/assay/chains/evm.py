@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain as chained
 from typing import Self, cast
 
@@ -29,7 +30,7 @@ from assay.chains.evm_abi import (
 from assay.chains.evm_addresses import check_address
 from assay.chains.evm_blocks import Header, last_at
 from assay.chains.evm_proofs import Prover
-from assay.chains.evm_rpc import EvmRpc, at
+from assay.chains.evm_rpc import EvmRpc, at, side_by_side
 from assay.chains.evm_tokens import check_token
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
 from assay.chains.jsonrpc import BATCH
@@ -154,13 +155,8 @@ class EvmReader(Reader):
             return []
         fetch = self._fetch_aggregated if await self._has_multicall3(block) else self._fetch_batched
         size = self.source.batch_size
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                chunks = [tasks.create_task(fetch(block, wanted[start : start + size])) for start in range(0, len(wanted), size)]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        balances = list(chained.from_iterable(chunk.result() for chunk in chunks))
+        chunks = (partial(fetch, block, wanted[start : start + size]) for start in range(0, len(wanted), size))
+        balances = list(chained.from_iterable(await side_by_side(chunks, self.rpc.workers)))
         return await self._prover.prove(block, balances) if prove and self._prover else balances
 
     async def _fetch_aggregated(self, block: SnapshotBlock, wanted: Sequence[_Wanted]) -> list[Balance]:
@@ -168,6 +164,7 @@ class EvmReader(Reader):
         calls = [(*self._getters[asset], address) for address, asset in wanted]
         params = [{"to": MULTICALL3, "data": pack_aggregate3(calls)}, at(block)]
         result = await self.rpc.call("eth_call", params, about=about)
+        await asyncio.sleep(0)  # the next request goes out before this answer is taken apart
         amounts = self.rpc.parsed(lambda answer: unpack_aggregate3(answer, len(calls)), result, about)
         evidence = self.archive.record("eth_call", params, result)
         if None in amounts:
@@ -179,6 +176,7 @@ class EvmReader(Reader):
         named = at(block)
         calls = [(method, (what, named)) for method, what in map(self._single_request, wanted)]
         results = await self.rpc.batch(calls, about=lambda position: _words(wanted[position]))
+        await asyncio.sleep(0)  # as above
         evidence = self.archive.record(BATCH, calls, results)
         amounts: list[int] = []
         try:

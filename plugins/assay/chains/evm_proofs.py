@@ -9,15 +9,16 @@ https://docs.soliditylang.org/en/latest/internals/layout_in_storage.html#mapping
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from eth_hash.auto import keccak
 
 from assay.chains.evm_abi import AnswerError, quantity
 from assay.chains.evm_blocks import AVALANCHE_CHAINS, UNHASHED_CHAINS
-from assay.chains.evm_rpc import EvmRpc, at
+from assay.chains.evm_rpc import EvmRpc, at, side_by_side
 from assay.chains.evm_trie import EMPTY_ROOT, TrieProofs, decode_list, decode_number, number
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.jsonrpc import RefusedError
@@ -29,6 +30,7 @@ LAYOUTS = ("solidity", "vyper")
 
 _MOST_KEYS = 1000  # of one call: go-ethereum, Erigon and Base refuse more than 1,024, others more than 1,000
 _ACCOUNT_FIELDS = 4  # nonce, balance, storage root, code hash
+_Key = tuple[str, str]  # address, asset
 
 
 @dataclass(frozen=True)
@@ -127,19 +129,16 @@ class Prover:
             SourceUnavailableError: No full answer.
         """
         state_root = await self._state_root(block)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                proven = [tasks.create_task(work) for work in self._work(block, state_root, balances)]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        evidence = {key: digest for task in proven for key, digest in task.result().items()}
+        proven = await side_by_side(self._questions(block, state_root, balances), self._rpc.workers)
+        evidence = {key: digest for digests in proven for key, digest in digests.items()}
         return [
             replace(balance, evidence=evidence[key]) if (key := (balance.address, balance.asset)) in evidence else balance
             for balance in balances
         ]
 
-    def _work(self, block: SnapshotBlock, state_root: bytes, balances: Sequence[Balance]) -> Iterator[Any]:
+    def _questions(
+        self, block: SnapshotBlock, state_root: bytes, balances: Sequence[Balance]
+    ) -> Iterator[Callable[[], Awaitable[dict[_Key, str]]]]:
         """Give the questions, each of which returns digests by address and asset."""
         size = self._rpc.source.batch_size
         by_asset: dict[str, list[Balance]] = {}
@@ -148,9 +147,10 @@ class Prover:
         for asset, group in by_asset.items():
             token = self._rpc.chain.tokens.get(asset)
             if token is None:
-                yield from (self._prove_accounts(block, state_root, part) for part in _parts(group, size))
+                yield from (partial(self._prove_accounts, block, state_root, part) for part in _parts(group, size))
             elif token.balance_slot >= 0:
-                yield from (self._prove_slots(block, state_root, token, part) for part in _parts(group, min(size, _MOST_KEYS)))
+                parts = _parts(group, min(size, _MOST_KEYS))
+                yield from (partial(self._prove_slots, block, state_root, token, part) for part in parts)
 
     async def _state_root(self, block: SnapshotBlock) -> bytes:
         about = f"block {block.height}"
@@ -160,12 +160,13 @@ class Prover:
         self._rpc.record_header(header)
         return self._rpc.parsed(lambda _: header.state_root, header.raw, about)
 
-    async def _prove_accounts(self, block: SnapshotBlock, state_root: bytes, balances: Sequence[Balance]) -> dict[tuple[str, str], str]:
+    async def _prove_accounts(self, block: SnapshotBlock, state_root: bytes, balances: Sequence[Balance]) -> dict[_Key, str]:
         calls = [(METHOD, [balance.address, [], at(block)]) for balance in balances]
         try:
             answers = await self._rpc.batch(calls, about=lambda position: _words(balances[position]))
         except RefusedError as error:
             raise self._no_proofs(error, f"proofs of {len(balances)} accounts") from error
+        await asyncio.sleep(0)  # the next request goes out before these answers are verified
         digests, proofs = {}, TrieProofs()
         for balance, (method, params), answer in zip(balances, calls, answers, strict=True):
             try:
@@ -176,9 +177,7 @@ class Prover:
             digests[balance.address, balance.asset] = self._rpc.archive.record(method, params, answer)
         return digests
 
-    async def _prove_slots(
-        self, block: SnapshotBlock, state_root: bytes, token: Token, balances: Sequence[Balance]
-    ) -> dict[tuple[str, str], str]:
+    async def _prove_slots(self, block: SnapshotBlock, state_root: bytes, token: Token, balances: Sequence[Balance]) -> dict[_Key, str]:
         about = f"proof of {len(balances)} {token.asset} balances from {balances[0].address}"
         keys = [slot_key(balance.address, token.balance_slot, token.slot_layout) for balance in balances]
         params = [token.contract, keys, at(block)]
@@ -186,6 +185,7 @@ class Prover:
             answer = await self._rpc.call(METHOD, params, about=about)
         except RefusedError as error:
             raise self._no_proofs(error, about) from error
+        await asyncio.sleep(0)  # as above
         proofs = TrieProofs()
         try:
             account = proven_account(proofs, state_root, token.contract, answer)

@@ -6,7 +6,8 @@ API: https://ethereum.org/en/developers/docs/apis/json-rpc/; blocks by hash: htt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from eth_hash.auto import keccak
@@ -78,6 +79,11 @@ class EvmRpc(JsonRpc):
             raise self.mismatch(f"block {height} was asked and block {header.number} was given", about)
         return header if header.number == height else None
 
+    @property
+    def workers(self) -> int:
+        """How many questions are worth having under way: what the source takes at once, and one that is being made up meanwhile."""
+        return self.source.concurrency + 1
+
     def record_header(self, header: Header) -> None:
         """Archive a header."""
         self.archive.record("eth_getBlockByNumber", [hex(header.number), False], header.raw)
@@ -108,6 +114,34 @@ class EvmRpc(JsonRpc):
             subject=self.subject(about),
             next_step=next_step or "wait for the node to catch up, check it, or take it out of the registry",
         )
+
+
+async def side_by_side(questions: Iterable[Callable[[], Awaitable[T]]], workers: int) -> list[T]:
+    """Ask questions, so many at a time, and return the answers in the questions' order.
+
+    A question is only made up when its turn comes, so that neither requests nor raw answers pile up.
+
+    Args:
+        questions: Functions that ask.
+        workers: How many are under way at once.
+
+    Raises:
+        Exception: The first one that a question raised; it stops the others, and what they would have said is not known.
+    """
+    waiting = iter(enumerate(questions))
+    answers: dict[int, T] = {}
+
+    async def work() -> None:
+        for position, ask in waiting:
+            answers[position] = await ask()
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(workers):
+                tasks.create_task(work())
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return [answers[position] for position in range(len(answers))]
 
 
 def at(block: SnapshotBlock) -> dict[str, Any]:

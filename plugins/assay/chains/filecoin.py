@@ -1,8 +1,10 @@
 """The `filecoin` family: FIL balances of actors, read from a Lotus node over JSON-RPC.
 
 API: https://docs.filecoin.io/reference/json-rpc/chain and https://docs.filecoin.io/reference/json-rpc/state. A node says of every
-state that it is "the parent state of the tipset": the snapshot tipset's balances are those that its own blocks commit to
-(`ParentStateRoot`), before the messages in them. That is what every explorer shows for the tipset, and it makes a null round no special case.
+state that it is "the parent state of the tipset" (`ParentStateRoot`), before the messages in it. Balances after the snapshot tipset's own
+messages are therefore asked at the next tipset, which `resolve` showed to be final. They are what `eth_getBalance` gives for the snapshot
+tipset (Lotus computes its state, `node/impl/eth/lookup.go`), so FIL that moves between wallets of this family and of a chain
+of the family `evm` (chain id 314) in that tipset counts once.
 
 An actor's balance counts in full, also where it may not be spent: a multisig's vesting funds, a miner's pledge and
 locked rewards, a payment channel's deposits. Which of these are encumbered is said per wallet in the registry. Not counted: what
@@ -23,7 +25,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from assay.chains.evm_abi import AnswerError
 from assay.chains.filecoin_addresses import AddressError, parse_address
-from assay.chains.filecoin_tipsets import EPOCH_SECONDS, Tipset, key_of, parse_tipset
+from assay.chains.filecoin_tipsets import EPOCH_SECONDS, Key, Tipset, key_of, parse_tipset
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, scale_of
 from assay.chains.jsonrpc import JsonRpc, RefusedError
 from assay.config import Asset, Chain, Source
@@ -46,6 +48,8 @@ _NOT_FOUND_CODES = frozenset({1, 3})  # go-jsonrpc's general error; Lotus's own 
 _AMOUNT = re.compile(r"0|[1-9][0-9]{0,79}", re.ASCII)
 _Actor = tuple[str, int, str, str]  # address, attoFIL, evidence, what the actor is: code, head, nonce
 T = TypeVar("T")
+_STATE_NAMES = {"mainnet": "testnetnet"}
+"""What the first state of a network calls it, where that is another name: https://github.com/filecoin-project/lotus, `build/params_mainnet.go`."""
 
 
 def check_address(chain: Chain, address: str) -> str:
@@ -89,8 +93,10 @@ class FilecoinReader(Reader):
         """Compare the network's name and the CID of the first block with the registry's `network` and `genesis`."""
         about = "network"
         name = await self._rpc.call("Filecoin.StateNetworkName", [], about=about)
-        if name != self.chain.network:
-            raise self._rpc.wrong(f"it serves the network {self._rpc.scrubbed(str(name))[:80]!r} and {self.chain.name} is {self.chain.network!r}", about)
+        if name not in (self.chain.network, _STATE_NAMES.get(self.chain.network)):
+            raise self._rpc.wrong(
+                f"it serves the network {self._rpc.scrubbed(str(name))[:80]!r} and {self.chain.name} is {self.chain.network!r}", about
+            )
         genesis = await self._tipset("Filecoin.ChainGetGenesis", [], "genesis")
         if genesis.hash != self.chain.genesis:
             raise self._rpc.wrong(f"its first block is {genesis.hash} and that of {self.chain.name} is {self.chain.genesis}", "genesis")
@@ -145,14 +151,17 @@ class FilecoinReader(Reader):
             )
 
     async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: D102, ARG002  (described by the interface)
+        if not addresses:
+            return []
+        state = await self._state_after(block)
         try:
             async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._actor(block, address)) for address in addresses]
+                asked = [tasks.create_task(self._actor(state, address)) for address in addresses]
         except BaseExceptionGroup as group:
             # The first one stopped the others; what they would have said is not known.
             raise group.exceptions[0] from None
         actors = [task.result() for task in asked]
-        await self._refuse_repeats(block, actors)
+        await self._refuse_repeats(state, actors)
         return [
             Balance(
                 address=address,
@@ -163,9 +172,17 @@ class FilecoinReader(Reader):
             for address, amount, evidence, _ in actors
         ]
 
-    async def _actor(self, block: SnapshotBlock, address: str) -> _Actor:
+    async def _state_after(self, block: SnapshotBlock) -> Key:
+        """Return the key of the tipset after the snapshot block, at which a node gives the state that the snapshot block led to."""
+        about = "the tipset after the snapshot block"
+        after = await self._tipset(_AFTER_HEIGHT, [block.height + 1, None], about, archived=True)
+        if after.height <= block.height or after.parents != block.hash:
+            raise self._rpc.wrong(f"the tipset of epoch {after.height} does not follow from the snapshot block {block.hash}", about)
+        return key_of(after.hash)
+
+    async def _actor(self, state: Key, address: str) -> _Actor:
         """Return what an actor holds; zero, with the refusal as evidence, where the state has no such actor."""
-        params = [address, key_of(block.hash)]
+        params = [address, state]
         try:
             actor = await self._rpc.call(_GET_ACTOR, params, about=_words(address))
         except RefusedError as error:
@@ -175,7 +192,7 @@ class FilecoinReader(Reader):
         amount, identity = self._parsed(_parse_actor, actor, _words(address))
         return address, amount, self.archive.record(_GET_ACTOR, params, actor), identity
 
-    async def _refuse_repeats(self, block: SnapshotBlock, actors: Sequence[_Actor]) -> None:
+    async def _refuse_repeats(self, state: Key, actors: Sequence[_Actor]) -> None:
         """Refuse two addresses of one actor, which look the same in code, state, nonce and balance; its id tells for sure."""
         seen: dict[tuple[str, int], list[str]] = {}
         for address, amount, _, identity in actors:
@@ -184,7 +201,7 @@ class FilecoinReader(Reader):
         for alike in seen.values():
             ids: dict[str, str] = {}
             for address in alike if len(alike) > 1 else ():
-                params = [address, key_of(block.hash)]
+                params = [address, state]
                 found = await self._rpc.call(_LOOKUP, params, about=f"id of {address}")
                 self.archive.record(_LOOKUP, params, found)
                 if (other := ids.setdefault(str(found), address)) != address:

@@ -160,6 +160,10 @@ class HttpClient:
         """Return a server's own words without any part of its address, cut to what an error can show."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
+            # Whoever cut the text may have cut a key in two.
+            for length in range(len(secret) - 1, _SECRET, -1):
+                if text.endswith(secret[:length]):
+                    text = text[:-length] + "…"
         return text[:_SHOWN]
 
 

@@ -54,9 +54,17 @@ class JsonRpc(HttpClient):
             return self._played(self.tape, method, params, about)
         (number,) = self._numbers(1)
         answer = await self._post({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, requests=1, about=about)
-        if not isinstance(answer, dict) or (answer.get("error") is None and not _is(answer.get("id"), number)):
+        own = isinstance(answer, dict) and _is(answer.get("id"), number)
+        if not own and not (isinstance(answer, dict) and answer.get("id") is None and answer.get("error") is not None):
             raise self.wrong("the answer is not one to this call", about)
-        return self._result(answer, about, nullable=nullable)
+        if answer.get("error") is not None and answer.get("result") is not None:
+            raise self.wrong("the answer is a result and an error at once", about)
+        try:
+            return self._result(answer, about, nullable=nullable)
+        except RefusedError as error:
+            if not own:  # said of a call that the server could not read, so it is no fact about what was asked
+                error.code = error.answer = None
+            raise
 
     async def batch(self, calls: Sequence[Call], *, about: Callable[[int], str]) -> list[Any]:
         """Make calls in one batch and return their results in the calls' order; none is null.

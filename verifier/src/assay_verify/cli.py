@@ -1,4 +1,8 @@
-"""The command `assay-verify`."""
+"""The command `assay-verify`.
+
+What a command needs is loaded when it is called: processes that check signatures load this module too, and libraries that read Parquet would take
+more memory in each of them than everything else.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay_verify import __version__, balances, balances_terminal, rereading, terminal
+from assay_verify import __version__
 from assay_verify.findings import Exit, UnusableInputError
 from assay_verify.progress import Progress
-from assay_verify.publication import verify
+
+SAMPLE = 25
+"""Balances of a chain that are read again unless it is said how many."""
+
+_INTERRUPTED = 130
 
 _EPILOG = """\
 exit codes: 0 everything held; 1 something does not hold; 2 the input is no publication, or the command was wrong;
@@ -24,21 +32,57 @@ not hold, an own node says otherwise or cannot be read; 2 the input is no public
 ssl://host:port[/SHA-256 of the certificate] of an Electrum server. Addresses are never printed."""
 
 
+_OWNERSHIP_EPILOG = """\
+exit codes: 0 every statement verified; 1 a row failed, is empty or malformed, a wallet is listed twice, or totals are not the sums of their rows;
+2 the file is no such list, or the command was wrong; 3 nothing failed, but something could not be checked; 130 stopped by Ctrl-C.
+
+What was checked is kept while a run lasts, in $XDG_STATE_HOME/assay-verify (or ~/.local/state/assay-verify) under the file's SHA-256."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "balances":
-            return _balances(options)
-        verified = verify(options.folder, log_path=options.log, without_log=options.no_log, without_previous=options.no_previous)
+        return int(_COMMANDS[options.command](options))
     except (UnusableInputError, PermissionError) as error:
         sys.stderr.write(f"assay-verify: {error}\n")
         return Exit.UNUSABLE
+
+
+def _publication(options: argparse.Namespace) -> int:
+    from assay_verify import publication, terminal  # noqa: PLC0415
+
+    verified = publication.verify(options.folder, log_path=options.log, without_log=options.no_log, without_previous=options.no_previous)
     sys.stdout.write((terminal.as_json(verified) if options.json else terminal.as_text(verified)) + "\n")
     return verified.findings.exit_code
 
 
+def _ownership(options: argparse.Namespace) -> int:
+    from assay_verify.ownership import verification  # noqa: PLC0415
+
+    progress = Progress(wanted=not options.json)
+    try:
+        verified = verification.verify(
+            options.path, processes=options.processes, resume=options.resume, state=options.state, progress=progress
+        )
+    except KeyboardInterrupt:
+        progress.clear()
+        sys.stderr.write("assay-verify: stopped; go on with --resume\n")
+        return _INTERRUPTED
+    from assay_verify.ownership import terminal  # noqa: PLC0415
+
+    if options.json:
+        sys.stdout.writelines(terminal.as_json(verified))
+    else:
+        sys.stdout.write(terminal.as_text(verified))
+    sys.stdout.flush()
+    verified.close()
+    return verified.findings.exit_code
+
+
 def _balances(options: argparse.Namespace) -> int:
+    from assay_verify import balances, balances_terminal, rereading  # noqa: PLC0415
+
     progress = Progress(wanted=not options.json)
     urls = _urls(options.rpc)
     required = [name for text in options.require_proofs for name in text.split(",") if name]
@@ -70,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_publication(commands)
     _add_balances(commands)
+    _add_ownership(commands)
     return parser
 
 
@@ -105,11 +150,26 @@ def _add_balances(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     one.add_argument("--rpc", action="append", default=[], metavar="CHAIN=URL", help="read balances again through a node of yours")
     size = one.add_mutually_exclusive_group()
     size.add_argument(
-        "--sample", type=_positive, default=rereading.SAMPLE, metavar="N", help="balances of a chain to read again (default: %(default)s)"
+        "--sample", type=_positive, default=SAMPLE, metavar="N", help="balances of a chain to read again (default: %(default)s)"
     )
     size.add_argument("--all", action="store_true", help="read all of them again")
     one.add_argument("--seed", type=int, metavar="N", help="draw the sample of an earlier run again")
     one.add_argument("--json", action="store_true", help="print JSON, with every single failure")
+
+
+def _add_ownership(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = commands.add_parser(
+        "ownership",
+        help="check the signatures of a list of addresses, or of a publication",
+        description="Check that each address of a list, or of a publication, comes with a text signed with its key. Offline.",
+        epilog=_OWNERSHIP_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("path", type=Path, metavar="FILE_OR_FOLDER", help="a list (CSV), a table address_ownership.parquet, or a publication")
+    one.add_argument("--resume", action="store_true", help="go on where an earlier run on the same, unaltered file was stopped")
+    one.add_argument("--processes", type=_positive, metavar="N", help="how many check at once (default: one a core)")
+    one.add_argument("--state", type=Path, metavar="FOLDER", help="where to keep what was checked while a run lasts")
+    one.add_argument("--json", action="store_true", help="print JSON, with every row that did not verify")
 
 
 def _positive(text: str) -> int:
@@ -117,3 +177,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return number
+
+
+_COMMANDS = {"balances": _balances, "ownership": _ownership, "publication": _publication}

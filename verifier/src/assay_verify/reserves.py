@@ -14,6 +14,9 @@ from assay_verify.manifest import HEX, Manifest
 from assay_verify.tables import Row, seconds_between, time_text
 
 MAX_DECIMALS = 38
+PROVEN = frozenset({"fresh", "movement"})
+"""Ownership statuses under which a wallet counts as proven for this publication."""
+OWNERSHIP = PROVEN | {"static", "none"}
 
 
 @dataclass
@@ -23,12 +26,14 @@ class Holdings:
     Attributes:
         sums: Base units by asset and chain.
         encumbered: Base units by asset in wallets whose encumbrance is not `none`.
+        proven: Base units by asset in wallets whose ownership is proven for this publication.
         references: Evidence digests by chain.
         balances: Number of balances.
     """
 
     sums: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     encumbered: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    proven: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     references: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     balances: int = 0
 
@@ -44,7 +49,9 @@ def add_up(folder: Path) -> Holdings:
         MalformedError: The table cannot be read.
     """
     holdings = Holdings()
-    for row in tables.read(folder / "tables" / "wallet_balances.parquet", "wallet_balances", ("amount", "encumbrance", "evidence")):
+    for row in tables.read(
+        folder / "tables" / "wallet_balances.parquet", "wallet_balances", ("amount", "encumbrance", "ownership_status", "evidence")
+    ):
         _add(holdings, row)
     return holdings
 
@@ -103,7 +110,7 @@ def check_wallets(findings: Findings, folder: Path, blocks: dict[str, Row]) -> H
             read_at = (row["block_height"], row["block_hash"], row["block_time"])
             check.expect(read_at == tuple(block.get(key) for key in ("height", "hash", "time")), f"{where} was read at another block")
             check.expect(row["amount"] >= 0, f"{where} is negative")
-            check.expect(row["ownership_status"] == "none", f"{where} claims a proof of ownership, which this verifier does not know")
+            check.expect(row["ownership_status"] in OWNERSHIP, f"{where} has the unknown ownership status {row['ownership_status']!r}")
             check.expect(
                 1 <= row["sources_agreed"] == row["sources_asked"],
                 f"{where}: {row['sources_agreed']} of {row['sources_asked']} sources agreed",
@@ -125,7 +132,9 @@ def check_ratios(findings: Findings, folder: Path, holdings: Holdings) -> list[R
     ) as check:
         ratios = list(tables.read(folder / "tables" / "reserve_ratios.parquet", "reserve_ratios"))
         for row in ratios:
-            _same(check, row, {"reserves": holdings.of(row["asset"]), "reserves_encumbered": holdings.encumbered[row["asset"]]})
+            asset = row["asset"]
+            sums = {"reserves_encumbered": holdings.encumbered[asset], "reserves_proven": holdings.proven[asset]}
+            _same(check, row, {"reserves": holdings.of(asset), **sums})
         known = {row["asset"] for row in ratios}
         for asset in sorted({asset for asset, _ in holdings.sums} - known):
             check.expect(held=False, failure=f"wallets hold {asset}, and reserve_ratios does not name it")
@@ -159,6 +168,8 @@ def _add(holdings: Holdings, row: Row) -> None:
     holdings.sums[row["asset"], row["chain"]] += row["amount"]
     if row["encumbrance"] != "none":
         holdings.encumbered[row["asset"]] += row["amount"]
+    if row["ownership_status"] in PROVEN:
+        holdings.proven[row["asset"]] += row["amount"]
     holdings.references[row["chain"]].add(row["evidence"])
     holdings.balances += 1
 
@@ -172,6 +183,7 @@ def _expected(row: Row) -> dict[str, Any]:
         "ratio_net": floor_ratio(reserves, row["liabilities_net"]),
         "ratio_netted_by_user": floor_ratio(reserves, row["liabilities_netted_by_user"]),
         "ratio_unencumbered": floor_ratio(reserves - row["reserves_encumbered"], gross),
+        "ratio_proven": floor_ratio(row["reserves_proven"], gross),
         "fully_backed": backed,
         "status": "no_liabilities" if gross == 0 else "covered" if backed else "short",
     }

@@ -1,0 +1,93 @@
+"""Wallets that are listed as descriptors: `descriptors.csv` of the registry, which may be missing.
+
+One row a descriptor or extended public key. Columns: `chain,descriptor,gap_limit,custody,encumbrance,label`. A file of its own beside `wallets.csv`,
+because whoever knows an extended public key can follow the account for ever: this file stays with the custodian and is never published; only the
+addresses that are derived from it are. A descriptor with commas stands in quotation marks. No error shows one.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assay.chains.descriptors import expand
+from assay.config import Settings
+from assay.errors import RegistryError
+
+FILE_NAME = "descriptors.csv"
+COLUMNS = ("chain", "descriptor", "gap_limit", "custody", "encumbrance", "label")
+_FAMILY = "bitcoin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedDescriptor:
+    """One row of the file; `subject` names its line, for errors."""
+
+    chain: str
+    descriptor: str = field(repr=False)
+    gap_limit: int
+    custody: str
+    encumbrance: str
+    label: str
+    row: int
+    subject: str
+
+
+def read_descriptors(settings: Settings) -> list[ListedDescriptor]:
+    """Read and check all descriptors without asking a node; none where there is no file.
+
+    Raises:
+        RegistryError: The file is malformed; an unknown chain or one without descriptors; a descriptor that `expand` refuses, or a
+            descriptor that is listed twice.
+    """
+    path = settings.registry / FILE_NAME
+    if not path.exists():
+        return []
+    found: list[ListedDescriptor] = []
+    seen: dict[tuple[str, str], int] = {}
+    for listed in _rows(path):
+        if listed.chain not in settings.chains or settings.chains[listed.chain].family != _FAMILY:
+            raise RegistryError(
+                f"the chain {listed.chain!r} is unknown, or has no descriptors",
+                subject=listed.subject,
+                next_step=f"use one whose family is {_FAMILY}",
+            )
+        expand(listed.descriptor, settings.chains[listed.chain].network, subject=listed.subject)
+        # With another checksum it is the same one.
+        key = (listed.chain, listed.descriptor.partition("#")[0])
+        if key in seen:
+            raise RegistryError(f"it stands on line {seen[key]} already", subject=listed.subject, next_step="delete one of the two lines")
+        seen[key] = listed.row
+        found.append(listed)
+    return found
+
+
+def _rows(path: Path) -> Iterator[ListedDescriptor]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file, strict=True)
+            if tuple(next(reader, [])) != COLUMNS:
+                raise RegistryError("the header is another one", subject=f"{path} line 1", next_step=f"make it {','.join(COLUMNS)!r}")
+            for row in reader:
+                if row:
+                    yield _listed(row, f"{path} line {reader.line_num}", reader.line_num)
+    except OSError as error:
+        raise RegistryError(f"it cannot be read ({error.strerror})", subject=str(path), next_step="let it be read") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RegistryError("it is not a UTF-8 CSV file", subject=str(path), next_step="save it as one") from error
+
+
+def _listed(row: list[str], subject: str, number: int) -> ListedDescriptor:
+    if len(row) != len(COLUMNS):
+        raise RegistryError(
+            f"it has {len(row)} columns and {len(COLUMNS)} are expected",
+            subject=subject,
+            next_step="correct the line; a descriptor with commas stands in quotation marks",
+        )
+    values = dict(zip(COLUMNS, (text.strip() for text in row), strict=True))
+    limit = values.pop("gap_limit")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= len(limit) <= 4 or int(limit) < 1:  # noqa: PLR2004 (9,999 is more than any wallet's)
+        raise RegistryError("its gap limit is not a number from 1 to 9999", subject=subject, next_step="set one; wallets use 20")
+    return ListedDescriptor(**values, gap_limit=int(limit), row=number, subject=subject)
