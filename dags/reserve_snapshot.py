@@ -46,7 +46,7 @@ def check_registry() -> str:
 
     run = current_run()
     begin(RESERVES, run)
-    return str(reserves.check_registry(run.settings, run.folder("raw", "registry")))
+    return str(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry")))
 
 
 @task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))

@@ -20,6 +20,7 @@ KINDS = ("p2pkh", "p2wpkh", "p2sh_p2wpkh", "p2sh_multisig", "p2wsh_multisig", "p
 """Script kinds; the multisig ones are two of three."""
 
 _SIGHASH_ALL = 1
+_FINAL = 0xFFFFFFFF
 _MULTISIG_REQUIRED, _MULTISIG_KEYS = 2, 3
 _BECH32_ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32M = 0x2BC830A3  # BIP-350
@@ -87,11 +88,16 @@ class Coin:
 
 @dataclass
 class Transaction:
-    """A version 2 transaction without lock time that spends all of its coins' value: fees are zero, which consensus allows."""
+    """A transaction without lock time that spends all of its coins' value: fees are zero, which consensus allows.
+
+    Every input has the same sequence number; version and number have other values only where a text is signed (BIP-322).
+    """
 
     coins: Sequence[Coin]
     outputs: Sequence[Output]
     unlocking: list[tuple[bytes, list[bytes]]] = field(default_factory=list)
+    version: int = 2
+    sequence: int = _FINAL
 
     def sign(self) -> Transaction:
         """Fill in every input's script and witness, and return the transaction itself."""
@@ -102,11 +108,11 @@ class Transaction:
         """Return its bytes, without the witnesses for the transaction id."""
         witness = witness and any(stack for _, stack in self.unlocking)
         inputs = b"".join(
-            coin.outpoint + with_length(script) + b"\xff\xff\xff\xff" for coin, (script, _) in zip(self.coins, self.unlocking, strict=True)
+            coin.outpoint + with_length(script) + self._sequence for coin, (script, _) in zip(self.coins, self.unlocking, strict=True)
         )
         body = compact(len(self.coins)) + inputs + compact(len(self.outputs)) + b"".join(item.serialise() for item in self.outputs)
         stacks = b"".join(compact(len(stack)) + b"".join(map(with_length, stack)) for _, stack in self.unlocking) if witness else b""
-        return struct.pack("<i", 2) + (b"\x00\x01" if witness else b"") + body + stacks + struct.pack("<I", 0)
+        return self._version + (b"\x00\x01" if witness else b"") + body + stacks + struct.pack("<I", 0)
 
     def txid(self) -> bytes:
         """Return its id in wire order."""
@@ -115,22 +121,22 @@ class Transaction:
     def legacy_digest(self, position: int, script: bytes) -> bytes:
         """Return the digest that SIGHASH_ALL signs in a script before segregated witness."""
         inputs = b"".join(
-            coin.outpoint + with_length(script if index == position else b"") + b"\xff\xff\xff\xff" for index, coin in enumerate(self.coins)
+            coin.outpoint + with_length(script if index == position else b"") + self._sequence for index, coin in enumerate(self.coins)
         )
         outputs = compact(len(self.outputs)) + b"".join(item.serialise() for item in self.outputs)
-        return sha256d(struct.pack("<i", 2) + compact(len(self.coins)) + inputs + outputs + struct.pack("<II", 0, _SIGHASH_ALL))
+        return sha256d(self._version + compact(len(self.coins)) + inputs + outputs + struct.pack("<II", 0, _SIGHASH_ALL))
 
     def witness_digest(self, position: int, script: bytes) -> bytes:
         """Return the digest that SIGHASH_ALL signs in a version 0 witness program (BIP-143)."""
         coin = self.coins[position]
         return sha256d(
-            struct.pack("<i", 2)
+            self._version
             + sha256d(b"".join(item.outpoint for item in self.coins))
-            + sha256d(b"\xff\xff\xff\xff" * len(self.coins))
+            + sha256d(self._sequence * len(self.coins))
             + coin.outpoint
             + with_length(script)
             + struct.pack("<q", coin.output.value)
-            + b"\xff\xff\xff\xff"
+            + self._sequence
             + sha256d(b"".join(item.serialise() for item in self.outputs))
             + struct.pack("<II", 0, _SIGHASH_ALL)
         )
@@ -141,11 +147,19 @@ class Transaction:
             b"".join(coin.outpoint for coin in self.coins),
             b"".join(struct.pack("<q", coin.output.value) for coin in self.coins),
             b"".join(with_length(coin.output.script) for coin in self.coins),
-            b"\xff\xff\xff\xff" * len(self.coins),
+            self._sequence * len(self.coins),
             b"".join(item.serialise() for item in self.outputs),
         )
-        message = b"\x00\x00" + struct.pack("<iI", 2, 0) + b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+        message = b"\x00\x00" + self._version + struct.pack("<I", 0) + b"".join(hashlib.sha256(piece).digest() for piece in pieces)
         return tagged_hash("TapSighash", message + b"\x00" + struct.pack("<I", position))
+
+    @property
+    def _version(self) -> bytes:
+        return struct.pack("<i", self.version)
+
+    @property
+    def _sequence(self) -> bytes:
+        return struct.pack("<I", self.sequence)
 
 
 class Wallet:
@@ -155,6 +169,10 @@ class Wallet:
         chain: Name of the chain, part of the keys' derivation.
         index: Number of the wallet; negative for the sandbox's own.
         kind: One of KINDS.
+
+    Attributes:
+        script: Locks its coins.
+        multisig: The script behind a multisig's hash.
     """
 
     def __init__(self, chain: str, index: int, kind: str) -> None:
@@ -165,7 +183,7 @@ class Wallet:
         public = [key.public_key.format() for key in self._keys]
         self._pubkey_hash = hash160(public[0])
         # OP_2 <key> <key> <key> OP_3 OP_CHECKMULTISIG
-        self._multisig = b"\x52" + b"".join(map(push, public)) + b"\x53\xae"
+        self.multisig = b"\x52" + b"".join(map(push, public)) + b"\x53\xae"
         self.script = self._script()
 
     def _script(self) -> bytes:
@@ -177,9 +195,9 @@ class Wallet:
             case "p2sh_p2wpkh":
                 return b"\xa9" + push(hash160(b"\x00" + push(self._pubkey_hash))) + b"\x87"
             case "p2sh_multisig":
-                return b"\xa9" + push(hash160(self._multisig)) + b"\x87"
+                return b"\xa9" + push(hash160(self.multisig)) + b"\x87"
             case "p2wsh_multisig":
-                return b"\x00" + push(hashlib.sha256(self._multisig).digest())
+                return b"\x00" + push(hashlib.sha256(self.multisig).digest())
             case "p2tr":
                 self._keys = [_taproot_key(self._keys[0])]
                 return b"\x51" + push(PublicKeyXOnly.from_secret(self._keys[0].secret).format())
@@ -201,13 +219,18 @@ class Wallet:
                     public,
                 ]
             case "p2sh_multisig":
-                signatures = self._signatures(transaction.legacy_digest(position, self._multisig), _MULTISIG_REQUIRED)
+                signatures = self._signatures(transaction.legacy_digest(position, self.multisig), _MULTISIG_REQUIRED)
                 # The leading zero is the element that OP_CHECKMULTISIG removes without use.
-                return b"\x00" + b"".join(map(push, signatures)) + push(self._multisig), []
+                return b"\x00" + b"".join(map(push, signatures)) + push(self.multisig), []
             case "p2wsh_multisig":
-                signatures = self._signatures(transaction.witness_digest(position, self._multisig), _MULTISIG_REQUIRED)
-                return b"", [b"", *signatures, self._multisig]
+                signatures = self._signatures(transaction.witness_digest(position, self.multisig), _MULTISIG_REQUIRED)
+                return b"", [b"", *signatures, self.multisig]
         return b"", [self._keys[0].sign_schnorr(transaction.taproot_digest(position), bytes(32))]
+
+    def sign_recoverable(self, digest: bytes) -> list[bytes]:
+        """Return signatures of as many keys as the wallet needs: r, s, and a byte that tells which of the possible keys is the signer's."""
+        required = _MULTISIG_REQUIRED if self.kind.endswith("multisig") else 1
+        return [key.sign_recoverable(digest, hasher=None) for key in self._keys[:required]]
 
     def _signatures(self, digest: bytes, count: int) -> list[bytes]:
         return [key.sign(digest, hasher=None) + bytes([_SIGHASH_ALL]) for key in self._keys[:count]]

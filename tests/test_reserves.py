@@ -57,7 +57,7 @@ def connect_to(first: str, second: str) -> Connect:
 
 
 def read_all(settings: Settings, folder: Path, connect: Connect) -> tuple[list[Path], list[Path], Path]:
-    registry = reserves.check_registry(settings, folder.with_name(f"{folder.name}-registry"))
+    registry = reserves.check_registry(settings, SECOND, folder.with_name(f"{folder.name}-registry"))
     chunks = reserves.resolve_block(settings, "ethereum", SECOND, registry, folder, connect=connect)
     reads = [
         reserves.read_chunk(settings, "ethereum", source, chunk, folder, connect=connect)
@@ -202,7 +202,7 @@ def test_a_source_that_keeps_failing_is_left_alone_and_the_failures_are_counted(
     settings: Settings, nodes: tuple[EvmNode, EvmNode], tmp_path: Path
 ) -> None:
     connect = connect_to(nodes[0].url, "http://127.0.0.1:9")
-    registry = reserves.check_registry(settings, tmp_path / "registry")
+    registry = reserves.check_registry(settings, SECOND, tmp_path / "registry")
     for _ in range(3):
         with pytest.raises(SourceUnavailableError, match="connection failed"):
             reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect)

@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `attest`, `status`, `show`, `verify`, `replay`, `registry check`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `attest`, `status`, `show`, `verify`, `replay`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from assay import __version__
@@ -75,6 +76,21 @@ def _parser() -> argparse.ArgumentParser:
 
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
     registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
+
+    slot = registry.add_parser("slot", help="find where an EVM token's contract keeps its balances")
+    slot.add_argument("--chain", required=True, help="name of the chain in chains.toml")
+    slot.add_argument("--token", required=True, help="symbol of the token's asset")
+    slot.add_argument("--holder", action="append", required=True, help="an address that holds some; name two")
+    slot.set_defaults(run=_slot)
+    challenge = registry.add_parser("challenge", help="write, for every wallet, the text that its keeper signs for a report")
+    challenge.add_argument("--as-of", required=True, help="the moment that will be attested, in UTC: 2023-02-17T16:00:00Z")
+    challenge.add_argument("--block-at", help="name the last final block at or before this; a day before --as-of by default")
+    challenge.add_argument("folder", type=Path, metavar="FOLDER", help="receives one CSV a chain")
+    challenge.set_defaults(run=_challenge)
+    take = registry.add_parser("import", help="take signatures back: check each row, and keep the good ones for the report")
+    take.add_argument("--as-of", required=True, help="the moment that will be attested")
+    take.add_argument("file", type=Path, metavar="FILE", help="a CSV of `assay registry challenge` with its signatures filled in")
+    take.set_defaults(run=_import)
 
     commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
     return parser
@@ -151,6 +167,39 @@ def _check_registry(_given: argparse.Namespace, console: Console) -> int:
     for chain in settings.chains:
         console.print(f"{chain}: {sum(wallet.chain == chain for wallet in wallets)} wallets")
     return 0
+
+
+def _slot(given: argparse.Namespace, console: Console) -> int:
+    from assay.chains.evm_slots import describe, search
+    from assay.connections import url_of
+
+    height, slots = search(Settings.load(), given.chain, given.token, given.holder, connect=url_of)
+    console.print("\n".join(describe(given.token, height, slots, len(given.holder))), markup=False)
+    return 0 if len(slots) == 1 else 1
+
+
+def _challenge(given: argparse.Namespace, console: Console) -> int:
+    from assay.connections import address_of
+    from assay.lake import parse_as_of
+    from assay.ownership.challenge import write_challenges
+
+    at = parse_as_of(given.block_at) if given.block_at else None
+    for path in write_challenges(Settings.load(), parse_as_of(given.as_of), given.folder, connect=address_of, at=at):
+        console.print(f"wrote {path}", soft_wrap=True)
+    return 0
+
+
+def _import(given: argparse.Namespace, console: Console) -> int:
+    from assay.lake import parse_as_of
+    from assay.ownership.store import import_file
+
+    results = import_file(Settings.load(), parse_as_of(given.as_of), given.file)
+    for item in results:
+        mark = "ok" if item.good else "[bold red]refused[/]"
+        console.print(f"line {item.line} {item.chain} {item.address}", mark, escape(item.words), soft_wrap=True)
+    good = sum(item.good for item in results)
+    console.print(f"{good} of {len(results)} kept")
+    return 0 if good == len(results) else 1
 
 
 def _pools(_given: argparse.Namespace, _console: Console) -> int:

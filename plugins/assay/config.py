@@ -26,6 +26,7 @@ __all__ = [
     "Asset",
     "Chain",
     "LedgerSettings",
+    "OwnershipSettings",
     "PriceSettings",
     "PriceSource",
     "Settings",
@@ -111,6 +112,17 @@ class StabilitySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnershipSettings:
+    """What counts as a proof that a wallet is the entity's.
+
+    Attributes:
+        max_age_days: How long before `as_of` the block may lie that a signed challenge names.
+    """
+
+    max_age_days: int = 31
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration.
 
@@ -140,6 +152,7 @@ class Settings:
     prices: PriceSettings
     sign_off: SignOffSettings
     stability: StabilitySettings
+    ownership: OwnershipSettings
     assets: Mapping[str, Asset]
     chains: Mapping[str, Chain]
     notes: tuple[str, ...] = ()
@@ -171,7 +184,7 @@ class Settings:
         raw, digest = TomlTable.read(path)
         raw.check_keys(
             ("series", "entity", "lake", "registry", "schedule", "ledger", "prices"),
-            ("chunk_size", "memory_limit", "sign_off", "stability", "notes"),
+            ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "notes"),
         )
         folder = (registry_folder or path.parent / raw.text("registry")).resolve()
         registry = read_registry(folder)
@@ -189,6 +202,7 @@ class Settings:
             prices=_prices(raw.table("prices")),
             sign_off=_sign_off(raw.table("sign_off")),
             stability=raw.table("stability").build(StabilitySettings),
+            ownership=raw.table("ownership").build(OwnershipSettings),
             assets=registry.assets,
             chains=registry.chains,
             notes=raw.texts("notes"),

@@ -48,6 +48,8 @@ def check(settings: Settings) -> None:
     offsets = settings.stability.offsets_seconds
     if 0 in offsets or len(set(offsets)) < len(offsets):
         raise _fail("stability.offsets_seconds names 0, which is the snapshot itself, or one offset twice", settings.path)
+    if settings.ownership.max_age_days < 0:
+        raise _fail("ownership.max_age_days cannot be negative", settings.path)
     if settings.sign_off.required:
         groups = settings.sign_off.approvers
         if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
@@ -108,7 +110,7 @@ def _check_token(settings: Settings, chain: Chain, token: Token, file: Path) -> 
         raise _fail(f"{token.asset} has {token.decimals} decimals on {chain.name}, more than the asset's {known}", file)
     if token.decimals < 0:
         raise _fail(f"{token.asset} has {token.decimals} decimals on {chain.name}", file)
-    if token.slot_layout not in _LAYOUTS or token.balance_slot < -1 or not 1 <= token.balance_bits <= _WORD_BITS:
+    if token.slot_layout not in _LAYOUTS or not -1 <= token.balance_slot < 1 << _WORD_BITS or not 1 <= token.balance_bits <= _WORD_BITS:
         raise _fail(
             f"{token.asset} on {chain.name} has no possible balance slot: slot_layout is {' or '.join(_LAYOUTS)}, "
             f"balance_slot -1 or more, balance_bits 1 to {_WORD_BITS}",

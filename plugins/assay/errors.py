@@ -69,6 +69,10 @@ class EvidenceError(AssayError):
     """Archived evidence is missing, altered, or contradicts what was published on it."""
 
 
+class OwnershipError(AssayError):
+    """A statement of ownership is malformed, or does not hold."""
+
+
 class LedgerError(AssayError):
     """The ledger's rows break the rules of a liability snapshot or differ from its own control totals."""
 

@@ -16,6 +16,7 @@ from typing import Any
 from assay.config import Settings
 from assay.errors import EvidenceError
 from assay.lake import private_folder, replacing_file, sha256_of
+from assay.ownership.statements import BLOCKS_NAME, FILE_NAME
 
 _NOTE = "origin.json"
 _CONFIG = "assay.toml"
@@ -58,9 +59,15 @@ def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], pr
     shutil.rmtree(folder / _REGISTRY, ignore_errors=True)
     shutil.copytree(settings.registry, folder / _REGISTRY, copy_function=shutil.copyfile)
     liabilities = Path(inputs["liabilities"])
-    files = [Path(inputs["wallets"]), prices, *(liabilities / name for name in _LIABILITIES)]
+    wallets = Path(inputs["wallets"])
+    files = [
+        wallets,
+        *(wallets.with_name(name) for name in (FILE_NAME, BLOCKS_NAME)),
+        prices,
+        *(liabilities / name for name in _LIABILITIES),
+    ]
     content = {
-        "wallets": _place(settings, Path(inputs["wallets"])),
+        "wallets": _place(settings, wallets),
         "liabilities": _place(settings, liabilities),
         "prices": _place(settings, prices),
         "revision": inputs["revision"],

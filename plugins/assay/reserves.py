@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,6 +33,11 @@ from assay.config import Chain, Settings, Source
 from assay.errors import RegistryError, SourceMismatchError
 from assay.lake import format_as_of
 from assay.money import check_amount
+from assay.ownership import statements
+from assay.ownership.proving import Proof
+from assay.ownership.wallets import NONE as NO_PROOF
+from assay.ownership.wallets import SCHEMA as OWNERSHIP_SCHEMA
+from assay.ownership.wallets import Answers, ChainOwnership
 from assay.registry import write_wallets
 from assay.reserve_files import (
     ASSETS_SCHEMA,
@@ -51,9 +56,16 @@ RESOLVED = "snapshot_block"
 """The method under which a resolved block is archived, with what it was resolved for."""
 
 
-def check_registry(settings: Settings, folder: Path) -> Path:
-    """Check the registry and write `wallets.parquet`. Raises like `registry.check_registry`."""
-    return write_wallets(registry.check_registry(settings), folder / "wallets.parquet")
+def check_registry(settings: Settings, as_of: datetime, folder: Path) -> Path:
+    """Check the registry and write `wallets.parquet`, and beside it what their keepers signed for the moment.
+
+    Raises:
+        OwnershipError: The moment's statements are not in their layout.
+        RegistryError: See `registry.check_registry`.
+    """
+    wallets = write_wallets(registry.check_registry(settings), folder / "wallets.parquet")
+    statements.pin(settings, as_of, wallets)
+    return wallets
 
 
 def resolve_block(settings: Settings, chain_name: str, as_of: datetime, wallets: Path, folder: Path, *, connect: Connect) -> list[Path]:
@@ -144,49 +156,73 @@ def agree(
     `chunks` is what `resolve_block` gave, `reads` what `read_chunk` gave for every chunk and source.
 
     Returns:
-        The folder with `balances.parquet`, `offset_balances.parquet` and `block.parquet` of the chain.
+        The folder with `balances.parquet`, `offset_balances.parquet`, `ownership.parquet` and `block.parquet` of the chain.
 
     Raises:
         DisagreementError: The sources disagree; all that they disagree on stands in `disagreements.csv`.
         SourceMismatchError: A block was reorganised away in the meantime.
+        OwnershipError: A wallet's statement of ownership does not hold.
     """
     chain = settings.chain(chain_name)
     read = [Chunk.read(chunk) for chunk in chunks]
     blocks = read[0].blocks
+    by_source = {source.name: _reads_of(reads, source.name, len(chunks), chain) for source in chain.sources}
     expected = {address for chunk in read for address in chunk.addresses}
-    balances = {}
-    for offset in blocks:
-        by_source = {source.name: read_balances(_reads_of(reads, source.name, len(chunks), chain), offset) for source in chain.sources}
-        try:
-            balances[offset] = agree_on_balances(chain.name, by_source)
-        except DisagreementError as error:
-            write_disagreements(error.found, folder / "disagreements.csv")
-            raise
-        if {balance.address for balance in balances[offset]} != expected:
-            raise RegistryError(
-                "some wallets were not read", subject=f"chain {chain.name}", next_step="run the chain's reading tasks again"
-            )
+    balances = {offset: _agreed(chain, by_source, offset, expected, folder) for offset in blocks}
     since = min((balance.since for balance in balances[0] if balance.since is not None), default=None)
+    as_of = blocks[0].time + timedelta(seconds=blocks[0].distance_seconds)
+    ownership = ChainOwnership(settings, as_of, chain, wallets)
 
-    async def hashes_now(reader: Reader) -> dict[int, str]:
-        return {offset: await reader.recheck(block, since=None if offset else since) for offset, block in blocks.items()}
+    async def look_again(reader: Reader) -> tuple[dict[int, str], Answers]:
+        hashes = {offset: await reader.recheck(block, since=None if offset else since) for offset, block in blocks.items()}
+        return hashes, await ownership.ask(reader, blocks[0])
 
-    answers = ask_all(settings, chain, hashes_now, folder, "recheck", connect=connect)
+    answers = ask_all(settings, chain, look_again, folder, "recheck", connect=connect)
     for offset, block in blocks.items():
-        agree_on_hash(block, {name: answer[offset] for name, answer in answers.items()})
-    asked = len(chain.sources)
+        agree_on_hash(block, {name: hashes[offset] for name, (hashes, _) in answers.items()})
+    proofs = ownership.settle({name: answer for name, (_, answer) in answers.items()}, folder)
     details = {row["address"]: row for row in pq.read_table(wallets, filters=[("chain", "=", chain.name)]).to_pylist()}
-    rows = [_published_row(settings, blocks[0], item, details[item.address], asked) for item in balances[0]]
+    _write_agreed(settings, chain, blocks, balances, details, proofs, folder)
+    write_table(pa.Table.from_pylist(ownership.rows(list(details), proofs), schema=OWNERSHIP_SCHEMA), folder / "ownership.parquet")
+    return folder
+
+
+def _agreed(chain: Chain, reads: Mapping[str, Sequence[Path]], offset: int, expected: set[str], folder: Path) -> list[Balance]:
+    """Return what all sources read at one of the blocks."""
+    try:
+        balances = agree_on_balances(chain.name, {source: read_balances(paths, offset) for source, paths in reads.items()})
+    except DisagreementError as error:
+        write_disagreements(error.found, folder / "disagreements.csv")
+        raise
+    if {balance.address for balance in balances} != expected:
+        raise RegistryError("some wallets were not read", subject=f"chain {chain.name}", next_step="run the chain's reading tasks again")
+    return balances
+
+
+def _write_agreed(
+    settings: Settings,
+    chain: Chain,
+    blocks: Mapping[int, SnapshotBlock],
+    balances: Mapping[int, Sequence[Balance]],
+    wallets: Mapping[str, Mapping[str, Any]],
+    proofs: Mapping[str, Proof],
+    folder: Path,
+) -> None:
+    asked = len(chain.sources)
+    rows = [
+        _published_row(settings, blocks[0], item, wallets[item.address], asked)
+        | {"ownership_status": proofs.get(item.address, NO_PROOF).status}
+        for item in balances[0]
+    ]
     write_table(pa.Table.from_pylist(rows, schema=BALANCES_SCHEMA), folder / "balances.parquet")
     offset_rows = [_offset_row(offset, blocks[offset], item) for offset, items in balances.items() if offset for item in items]
     write_table(pa.Table.from_pylist(offset_rows, schema=OFFSET_BALANCES_SCHEMA), folder / "offset_balances.parquet")
     row = asdict(blocks[0]) | {"sources_asked": asked, "sources_agreed": asked}
     write_table(pa.Table.from_pylist([row], schema=BLOCKS_SCHEMA), folder / "block.parquet")
-    return folder
 
 
 def collect(settings: Settings, chains: Sequence[Path], wallets: Path, folder: Path) -> Path:
-    """Put the chains together: `wallet_balances`, `offset_balances`, `snapshot_blocks` and `assets`, each a Parquet file.
+    """Put the chains together: `wallet_balances`, `offset_balances`, `address_ownership`, `snapshot_blocks` and `assets`, each a Parquet file.
 
     Raises:
         RegistryError: A wallet of the registry has no balance; nothing may be left out in silence.
@@ -200,6 +236,7 @@ def collect(settings: Settings, chains: Sequence[Path], wallets: Path, folder: P
             )
     write_table(balances, folder / "wallet_balances.parquet")
     write_table(_together(chains, "offset_balances", "chain", "address", "asset", "offset_seconds"), folder / "offset_balances.parquet")
+    write_table(_together(chains, "ownership", "chain", "address"), folder / "address_ownership.parquet")
     write_table(_together(chains, "block", "chain"), folder / "snapshot_blocks.parquet")
     assets = [asdict(asset) | {"asset": asset.symbol} for _, asset in sorted(settings.assets.items())]
     write_table(pa.Table.from_pylist(assets, schema=ASSETS_SCHEMA), folder / "assets.parquet")
@@ -225,7 +262,7 @@ def _check_lag(chain: Chain, source: Source, block: SnapshotBlock, balance: Bala
         )
 
 
-def _published_row(settings: Settings, block: SnapshotBlock, balance: Balance, wallet: dict[str, Any], asked: int) -> dict[str, Any]:
+def _published_row(settings: Settings, block: SnapshotBlock, balance: Balance, wallet: Mapping[str, Any], asked: int) -> dict[str, Any]:
     return {
         "chain": block.chain,
         "address": balance.address,
@@ -240,7 +277,6 @@ def _published_row(settings: Settings, block: SnapshotBlock, balance: Balance, w
         "sources_agreed": asked,
         "custody": wallet["custody"],
         "encumbrance": wallet["encumbrance"],
-        "ownership_status": "none",
         "evidence": balance.evidence,
         "read_height": balance.read_height,
         "read_time": balance.read_time,

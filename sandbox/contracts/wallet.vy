@@ -4,12 +4,14 @@
 @title A wallet with several owners, for the sandbox
 @license GPL-3.0-or-later
 @notice An owner proposes a call, other owners confirm it, and the confirmation that reaches the threshold makes the
-    call: ether and tokens leave no other way. Signatures of a threshold of owners are the wallet's own (ERC-1271).
+    call: ether and tokens leave no other way. Signatures of a threshold of owners are the wallet's own (ERC-1271), in
+    the order in which a Safe wants them, and owners and threshold are told in a Safe's words.
 """
 
 MAX_OWNERS: constant(uint256) = 5
 MAX_DATA: constant(uint256) = 1024
 VALID_SIGNATURE: constant(bytes4) = 0x1626ba7e  # the value that ERC-1271 wants for yes
+INVALID_SIGNATURE: constant(bytes4) = 0xffffffff  # and what wallets answer for no
 
 struct Proposal:
     receiver: address
@@ -25,8 +27,8 @@ event Received:
 event Executed:
     number: indexed(uint256)
 
-owners: public(DynArray[address, MAX_OWNERS])
-threshold: public(uint256)
+owners: DynArray[address, MAX_OWNERS]
+threshold: uint256
 proposals: public(HashMap[uint256, Proposal])
 confirmed: public(HashMap[uint256, HashMap[address, bool]])
 proposal_count: public(uint256)
@@ -86,13 +88,31 @@ def _confirm(number: uint256):
 
 @external
 @view
-def isValidSignature(digest: bytes32, signatures: Bytes[325]) -> bytes4:
+def getOwners() -> DynArray[address, MAX_OWNERS]:
+    """
+    @notice Return the owners, ascending
+    """
+    return self.owners
+
+
+@external
+@view
+def getThreshold() -> uint256:
+    """
+    @notice Return how many owners must agree
+    """
+    return self.threshold
+
+
+@external
+@view
+def isValidSignature(digest: bytes32, signatures: Bytes[MAX_DATA]) -> bytes4:
     """
     @notice Tell whether owners signed a digest (ERC-1271)
     @param signatures r, s, v (65 bytes) of `threshold` owners, one after another, by ascending owner
     """
     if len(signatures) != 65 * self.threshold:
-        return empty(bytes4)
+        return INVALID_SIGNATURE
     previous: address = empty(address)
     for index: uint256 in range(MAX_OWNERS):
         if index == self.threshold:
@@ -102,6 +122,6 @@ def isValidSignature(digest: bytes32, signatures: Bytes[325]) -> bytes4:
         v: uint256 = convert(slice(signatures, 65 * index + 64, 1), uint256)
         signer: address = ecrecover(digest, v, r, s)
         if convert(signer, uint160) <= convert(previous, uint160) or signer not in self.owners:
-            return empty(bytes4)
+            return INVALID_SIGNATURE
         previous = signer
     return VALID_SIGNATURE

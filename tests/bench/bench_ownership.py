@@ -77,7 +77,7 @@ def _evm(count: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _bitcoin(count: int) -> Iterator[tuple[str, str, str]]:
-    text = b"\x18Bitcoin Signed Message:\n" + bytes([len(MESSAGE)]) + MESSAGE.encode()
+    text = _with_length("Bitcoin Signed Message:\n") + _with_length(MESSAGE)
     hashed = hashlib.sha256(hashlib.sha256(text).digest()).digest()
     for _ in range(count):
         key = PrivateKey()
@@ -87,11 +87,15 @@ def _bitcoin(count: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _solana(count: int) -> Iterator[tuple[str, str, str]]:
-    text = b"\x13OKX Signed Message:\n" + bytes([len(MESSAGE)]) + MESSAGE.encode()
+    text = _with_length("OKX Signed Message:\n") + _with_length(MESSAGE)
     for _ in range(count):
         key = SigningKey(secrets.token_bytes(32))
         public = bytes(key.verify_key)
         yield base58.b58encode(public).decode(), "0x" + key.sign(text).signature.hex(), "0x" + public.hex()
+
+
+def _with_length(text: str) -> bytes:
+    return bytes([len(text)]) + text.encode()
 
 
 def _keccak(content: bytes) -> bytes:

@@ -127,7 +127,7 @@ def main(how: str, config: Path, urls: dict[str, str], folder: Path) -> Run:
     _ = airflow.sdk.task, airflow.sdk.get_current_context
     settings = Settings.load(config)
     # Some libraries load at their first use; nothing that a task loads shall count as what it needs for its work.
-    reserves.check_registry(settings, folder / "loading")
+    reserves.check_registry(settings, SECOND, folder / "loading")
 
     def connect(source: Source, _: Path) -> str:
         return urls[source.connection]
@@ -135,7 +135,7 @@ def main(how: str, config: Path, urls: dict[str, str], folder: Path) -> Run:
     run = Run(imported=status("VmRSS"))
     do: Any = {"together": run_together, "apart": run_apart}[how]
     raw = {name: folder / "raw" / name for name in settings.chains}
-    (wallets,) = do(run, "check_registry", [lambda: reserves.check_registry(settings, folder / "registry")])
+    (wallets,) = do(run, "check_registry", [lambda: reserves.check_registry(settings, SECOND, folder / "registry")])
     resolved = do(
         run,
         "resolve_block",

@@ -21,7 +21,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay.config import Asset, Chain, LedgerSettings, PriceSettings, PriceSource, Settings, SignOffSettings, Source, StabilitySettings
+from assay.config import (
+    Asset,
+    Chain,
+    LedgerSettings,
+    OwnershipSettings,
+    PriceSettings,
+    PriceSource,
+    Settings,
+    SignOffSettings,
+    Source,
+    StabilitySettings,
+)
 
 FIRST = datetime(2023, 1, 18, 16, tzinfo=UTC)
 SECOND = datetime(2023, 2, 17, 16, tzinfo=UTC)
@@ -136,6 +147,13 @@ SCHEMAS: dict[str, list[tuple[str, pa.DataType]]] = {
         ("change", AMOUNT),
         ("change_percent", RATIO),
     ],
+    "address_ownership": [
+        ("as_of", TIME),
+        *((name, TEXT) for name in ("chain", "address", "scheme", "status", "message", "signatures", "script", "owners")),
+        ("signed_at", TIME),
+        ("verified_at_block", TEXT),
+        ("note", TEXT),
+    ],
     "reserve_stability": [
         ("as_of", TIME),
         ("chain", TEXT),
@@ -198,6 +216,10 @@ def make_inputs(root: Path, as_of: datetime, *, prices: dict[str, str] | None = 
         "reserve_ratios": _ratios(as_of, previous),
         "deposit_deltas": _deposit_deltas(as_of, previous, prices or PRICES[as_of]),
         "reserve_deltas": _reserve_deltas(as_of, previous),
+        "address_ownership": [
+            {"chain": chain, "address": address, "status": "none"}
+            for chain, address in sorted({(row["chain"], row["address"]) for row in wallets})
+        ],
         "reserve_stability": _stability(as_of, wallets, blocks),
         "reconciliation": _reconciliation(as_of, previous),
         "coverage": _coverage(as_of, wallets),
@@ -242,6 +264,7 @@ def settings(root: Path) -> Settings:
         prices=PriceSettings(sources=(PriceSource(name="prices", path=root / "prices.csv"),)),
         sign_off=SignOffSettings(required=False),
         stability=StabilitySettings(),
+        ownership=OwnershipSettings(),
         assets=MappingProxyType(
             {symbol: Asset(symbol=symbol, name=names[symbol], decimals=decimals) for symbol, decimals in DECIMALS.items()}
         ),

@@ -24,6 +24,7 @@ from tests.warehouse.samples import (
     compute,
     control_totals,
     liability,
+    ownership,
     price,
     user_key,
     wallet,
@@ -59,6 +60,7 @@ GOOD: dict[str, Rows] = {
     "reserve_ratios": [RATIO],
     "wallet_balances": [row | {"as_of": NOW} for row in map(dict, BALANCES)],
     "snapshot_blocks": [dict(BLOCK) | {"as_of": NOW}],
+    "address_ownership": [dict(row) | {"as_of": NOW} for row in ownership(BALANCES)],
     "prices": [dict(price("BTC", "24000", SECOND)) | {"as_of": NOW}],
     "deposit_deltas": [DELTA],
     "reserve_deltas": [{"asset": "BTC", "chain": "bitcoin", "previous_amount": 80, "current_amount": 104}],
@@ -117,6 +119,9 @@ def more(name: str, *rows: dict[str, object]) -> dict[str, Rows]:
 
 
 BROKEN: list[tuple[str, dict[str, Rows]]] = [
+    ("ownership_agrees", changed("address_ownership", status="fresh")),
+    ("ownership_agrees", {"address_ownership": GOOD["address_ownership"][:1]}),
+    ("ownership_agrees", more("address_ownership", {"chain": "bitcoin", "address": "unlisted", "status": "none"})),
     ("offsets_cover_all_wallets", {"inputs.offset_balances": AROUND[:1]}),
     ("offsets_cover_all_wallets", {"inputs.offset_balances": [AROUND[0], AROUND[0]]}),
     ("offsets_cover_all_wallets", {"inputs.offset_balances": [AROUND[0], dict(AROUND[1]) | {"block_hash": "bitcoin-171"}]}),

@@ -39,6 +39,10 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "sources_agreed": "INTEGER", "custody": "VARCHAR", "encumbrance": "VARCHAR", "ownership_status": "VARCHAR", "evidence": "VARCHAR",
         "read_height": "BIGINT", "read_time": _TIME,
     },
+    "address_ownership": {
+        **dict.fromkeys(("chain", "address", "scheme", "status", "message", "signatures", "script", "owners"), "VARCHAR"),
+        "signed_at": _TIME, "verified_at_block": "VARCHAR", "note": "VARCHAR",
+    },
     "offset_balances": {
         "chain": "VARCHAR", "address": "VARCHAR", "asset": "VARCHAR", "offset_seconds": "BIGINT", "amount": _AMOUNT,
         "block_height": "BIGINT", "block_hash": "VARCHAR", "block_time": _TIME,
@@ -103,6 +107,13 @@ def around(balance: Row, seconds: int, amount: int, /, **other: object) -> Row:
     return row | {"block_time": format_as_of(time)} | other
 
 
+def ownership(balances: Rows, /, **other: object) -> list[Row]:
+    """Return one row a wallet, with the status that its balances have."""
+    statuses = {(row["chain"], row["address"]): row["ownership_status"] for row in balances}
+    empty = dict.fromkeys(("scheme", "message", "signatures", "script", "owners", "signed_at", "verified_at_block", "note"))
+    return [{"chain": chain, "address": address, "status": status, **empty, **other} for (chain, address), status in statuses.items()]
+
+
 def liability(user: int, asset: str, amount: int, /, **other: object) -> Row:
     """Return a user's balance."""
     row: Row = {"user_key": user_key(user), "account_type": "spot", "asset": asset, "decimals": DECIMALS.get(asset, 8), "amount": amount}
@@ -142,7 +153,8 @@ def compute(
     previous: Computed | None = None,
     previous_as_of: datetime | None = None,
 ) -> Computed:
-    """Write the inputs under a folder and run the project's SQL over them; what is not given is empty."""
+    """Write the inputs under a folder and run the project's SQL over them; what is not given is empty, and no wallet is proven."""
+    inputs = {"address_ownership": ownership(inputs.get("wallet_balances", ())), **inputs}
     paths: dict[str, Path | list[Path]] = {
         name: write_rows(folder / "inputs" / f"{name}.parquet", schema, inputs.get(name, ())) for name, schema in SCHEMAS.items()
     }

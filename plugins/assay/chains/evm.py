@@ -145,6 +145,12 @@ class EvmReader(Reader):
         self.rpc.record_header(header)
         return header.hash
 
+    async def contract_code(self, block: SnapshotBlock, address: str) -> bytes:  # noqa: D102  (described by the interface)
+        return await self.rpc.code(address, block, f"code of {address}")
+
+    async def contract_answer(self, block: SnapshotBlock, address: str, call: bytes) -> bytes | None:  # noqa: D102  (as above)
+        return await self.rpc.answer(address, call, block, f"answer of {address}")
+
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: D102  (described by the interface)
         for token in self.chain.tokens.values():
             await check_token(self.rpc, token, block)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -132,7 +132,9 @@ class Prover:
         proven = await side_by_side(self._questions(block, state_root, balances), self._rpc.workers)
         evidence = {key: digest for digests in proven for key, digest in digests.items()}
         return [
-            replace(balance, evidence=evidence[key]) if (key := (balance.address, balance.asset)) in evidence else balance
+            Balance(address=balance.address, asset=balance.asset, amount=balance.amount, evidence=evidence[key])
+            if (key := (balance.address, balance.asset)) in evidence
+            else balance
             for balance in balances
         ]
 

@@ -20,6 +20,8 @@ from assay.chains.jsonrpc import JsonRpc, RefusedError
 from assay.config import Chain, Source
 from assay.errors import SourceMismatchError
 
+REVERTED = 3
+"""JSON-RPC error code for a call that the contract refused."""
 _LONGEST_GAP = 100
 """Heights in a row without a block, beyond which it is no gap but a node that has lost its blocks."""
 
@@ -90,11 +92,28 @@ class EvmRpc(JsonRpc):
 
     async def code_hash(self, contract: str, block: SnapshotBlock, about: str) -> str:
         """Return the Keccak-256 of a contract's code, and archive the code."""
+        return "0x" + keccak(await self.code(contract, block, about)).hex()
+
+    async def code(self, contract: str, block: SnapshotBlock, about: str) -> bytes:
+        """Return a contract's code, and archive it."""
         params = [contract, at(block)]
         result = await self.call("eth_getCode", params, about=about)
         code = self.parsed(data, result, about)
         self.archive.record("eth_getCode", params, result)
-        return "0x" + keccak(code).hex()
+        return code
+
+    async def answer(self, contract: str, call: bytes, block: SnapshotBlock, about: str) -> bytes | None:
+        """Return what a contract answers to a call, None where its execution was reverted; archive either."""
+        params = [{"to": contract, "data": "0x" + call.hex()}, at(block)]
+        try:
+            result = await self.call("eth_call", params, about=about)
+        except RefusedError as error:
+            if error.code != REVERTED:
+                raise
+            self.archive.record_error("eth_call", params, error.answer)
+            return None
+        self.archive.record("eth_call", params, result)
+        return self.parsed(data, result, about)
 
     def parsed(self, parse: Callable[[object], T], answer: object, about: str) -> T:
         """Read an answer, and name what was asked where it is malformed.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from eth_hash.auto import keccak
 
 from assay.chains.evm_abi import DECIMALS, DEPRECATED, AnswerError, word
-from assay.chains.evm_rpc import EvmRpc, at
+from assay.chains.evm_rpc import REVERTED, EvmRpc, at
 from assay.chains.interface import SnapshotBlock
 from assay.chains.jsonrpc import RefusedError
 from assay.config import Token
 from assay.errors import RegistryError
 
-_REVERTED = 3  # JSON-RPC error code for a call that the contract refused
+
 _NO_CODE_HASH = "0x" + keccak(b"").hex()
 
 
@@ -42,7 +42,7 @@ async def check_token(rpc: EvmRpc, token: Token, block: SnapshotBlock) -> None:
         result = await rpc.call("eth_call", params, about=f"decimals of {token.asset}")
         decimals = word(result)
     except RefusedError as error:
-        if error.code != _REVERTED:
+        if error.code != REVERTED:
             raise
         raise fail("the contract has no decimals()") from error
     except AnswerError as error:

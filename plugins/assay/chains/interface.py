@@ -173,6 +173,29 @@ class Reader(ABC):
             next_step="list the chain's wallets as addresses, or name a source first that keeps histories",
         )
 
+    async def contract_code(self, block: SnapshotBlock, address: str) -> bytes:  # noqa: ARG002
+        """Return the code that an address has at the block, empty for none; archived.
+
+        Raises:
+            ConfigError: The family has no contracts that sign.
+        """
+        raise self._no_contracts()
+
+    async def contract_answer(self, block: SnapshotBlock, address: str, call: bytes) -> bytes | None:  # noqa: ARG002
+        """Return what a contract answers to a call at the block, None where it refuses; archived.
+
+        Raises:
+            ConfigError: The family has no contracts that sign.
+        """
+        raise self._no_contracts()
+
+    def _no_contracts(self) -> ConfigError:
+        return ConfigError(
+            f"the family {self.chain.family} has no contract wallets",
+            subject=f"chain {self.chain.name}",
+            next_step="sign with the address's key",
+        )
+
     @abstractmethod
     async def check_assets(self, block: SnapshotBlock) -> None:
         """Make sure that the chain's tokens are what the registry says, at the snapshot block.

@@ -33,7 +33,8 @@ def _facts(settings: Settings, chain: Chain) -> dict[str, Any]:
             symbol: {
                 "contract": token.contract,
                 "decimals": token.decimals,
-                "balance_slot": token.balance_slot,
+                # A namespaced slot (ERC-7201) is beyond the integers that RFC 8785 can write.
+                "balance_slot": token.balance_slot if token.balance_slot < 1 << 53 else str(token.balance_slot),
                 "slot_layout": token.slot_layout,
                 "balance_bits": token.balance_bits,
                 "slot_note": token.slot_note,

@@ -26,6 +26,7 @@ from assay.warehouse.digest import canonical_digest
 FORMAT = "assay-manifest-v1"
 FILE_NAME = "manifest.json"
 TABLES = (
+    "address_ownership",
     "coverage",
     "deposit_deltas",
     "prices",

@@ -6,6 +6,7 @@ Digests come from the verifier's own `Spend`; that they are right is shown by th
 from __future__ import annotations
 
 import base64
+
 import pbk
 from bitcoinlib.encoding import pubkeyhash_to_addr_base58, pubkeyhash_to_addr_bech32
 from coincurve import PrivateKey, PublicKeyXOnly
@@ -51,7 +52,8 @@ def address_of(script: bytes) -> str:
     if script[0] == 0xA9:
         return str(pubkeyhash_to_addr_base58(script[2:22], b"\5"))
     version = script[0] - 0x50 if script[0] else 0
-    return str(pubkeyhash_to_addr_bech32(script[2:], prefix="bc", witver=version, checksum_xor=0x2BC830A3 if version else 1))
+    program = script[2:] if script[1] in (20, 32) else script  # the library takes other lengths with version and length in front
+    return str(pubkeyhash_to_addr_bech32(program, prefix="bc", witver=version, checksum_xor=0x2BC830A3 if version else 1))
 
 
 def key_hash(key: PrivateKey) -> bytes:

@@ -10,6 +10,7 @@ from assay_verify import deltas, evidence, log, manifest, reserves, stability, t
 from assay_verify.arithmetic import percent_text, whole_units
 from assay_verify.findings import Check, Findings, UnusableInputError
 from assay_verify.manifest import FOLDER_NAME, Manifest
+from assay_verify.ownership import wallets
 from assay_verify.tables import Row
 
 
@@ -116,6 +117,7 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
     reserves.check_moment(findings, folder, known)
     blocks = reserves.check_blocks(findings, folder, known)
     holdings = reserves.check_wallets(findings, folder, blocks)
+    wallets.check_wallets(findings, folder, known)
     stability.check(findings, folder, known, blocks, holdings)
     ratios = reserves.check_ratios(findings, folder, holdings)
     reserves.check_decimals(findings, folder, ratios)

@@ -97,7 +97,7 @@ def _stake_credential(address: str) -> bytes:
     number = 0
     for letter in address[5:-6]:
         number = number << 5 | max(alphabet.find(letter), 0)
-    return (number >> 1).to_bytes(58, "big")[-28:]
+    return (number >> 4).to_bytes(57, "big")[-28:]  # 92 groups of five bits, the last four of them padding
 
 
 def _stellar(key: bytes) -> str:

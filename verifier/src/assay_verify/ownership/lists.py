@@ -137,7 +137,7 @@ def read_head(file: BinaryIO) -> Head:
             require(len(totals) <= _MOST_TOTALS, f"there are more than {_MOST_TOTALS:,} totals, or no empty line after them")
         header = _header(_line(file))
         line += 2
-    layout = next((known for known in _LAYOUTS if known.columns == header and (known.has_totals or not totals)), None)
+    layout = next((known for known in _LAYOUTS if known.columns == header and (known.has_totals or line == 1)), None)
     if layout is None:
         raise UnusableInputError(
             f"Line {line} is the header of no list that this verifier knows",

@@ -72,8 +72,10 @@ class OkxEcdsa:
         address = statement.address
         if address.startswith("0x"):
             require_account(account_of(key), address)
-        elif address != (signer := _address(key, address)):
-            raise NotVerifiedError(f"the signature is by {signer}, and the address is another" if signer else _no_form(address))
+        elif not (signer := _address(key, address)):
+            raise NotVerifiedError(f"{address[:100]!r} has the form of no address that a signature of this kind can be checked for")
+        elif signer != address:
+            raise NotVerifiedError(f"the signature is by {signer}, and the address is another")
         return Verified(scheme=self.name, keys=(compressed(key).hex(),))
 
 
@@ -108,10 +110,6 @@ _FORMS: dict[str, Callable[[bytes], str]] = {
     "r": lambda key: ripple_address(compressed(key)),
 }
 """How an address that begins so is written; aelf's have no beginning of their own."""
-
-
-def _no_form(address: str) -> str:
-    return f"{address[:100]!r} has the form of no address that a signature of this kind can be checked for"
 
 
 OKX_ECDSA = OkxEcdsa()

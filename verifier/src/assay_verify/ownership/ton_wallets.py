@@ -82,7 +82,7 @@ def _account(address: str) -> bytes | None:
     if address.startswith(f"{_BASIC}:"):
         digits = address[2:]
         return bytes.fromhex(digits) if len(digits) == 2 * 32 and not set(digits) - set("0123456789abcdef") else None
-    if len(address) != _FRIENDLY_LENGTH or not address.isascii():
+    if len(address) != _FRIENDLY_LENGTH or not address.isascii() or (set(address) & set("-_") and set(address) & set("+/")):
         return None
     try:
         content = base64.b64decode(address.replace("-", "+").replace("_", "/"), validate=True)
