@@ -30,7 +30,9 @@ from sandbox.evm import EvmNode
 from sandbox.evm_accounts import TOKEN_STORAGE
 from sandbox.ledger import ledger
 from sandbox.prices import write_prices
+from sandbox.processes import StartError
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
+from sandbox.signatures import sign
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIES = ("a", "b")
@@ -109,8 +111,10 @@ class Deployment:
             chain = name.rpartition("_")[0]
             kind, url = ("electrum", node.electrum_url) if chain in _NETWORKS else ("jsonrpc", node.url)
             self.sources.append(Source(chain, name, kind, url))
-        self._write_registry(plans, {chain: nodes[f"{chain}_a"].addresses for chain in chains})
+        addresses = {chain: nodes[f"{chain}_a"].addresses for chain in chains}
+        self._write_registry(plans, addresses)
         self._write_config(running.uri, with_litecoin=with_litecoin)
+        self._prove_ownership(plans, addresses)
 
     def _enter(self, node: AbstractContextManager[Any]) -> Any:
         # ExitStack.push is a list append, so several threads may call it.
@@ -194,6 +198,22 @@ class Deployment:
         self.environment["AIRFLOW_CONN_ASSAY_LEDGER"] = ledger_uri
         self.environment["AIRFLOW_CONN_ASSAY_PSEUDONYM"] = json.dumps({"conn_type": "generic", "password": secrets.token_hex(32)})
         self.environment["ASSAY_CONFIG"] = str(self.config)
+
+    def _prove_ownership(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
+        """Do a custodian's part for each moment: write the texts, have the keepers sign them, take the signatures back."""
+        from assay.config import Settings
+        from assay.ownership.challenge import write_challenges
+        from assay.ownership.store import import_file
+
+        settings = Settings.load(self.config)
+        urls = {source.name: source.url for source in self.sources}
+        for moment in (FIRST, SECOND):
+            folder = self.folder / "challenges" / f"{moment:%Y-%m-%d}"
+            write_challenges(settings, moment, folder, connect=lambda source, _: urls[source.name])
+            signed = folder.with_suffix(".csv")
+            sign(folder, signed, plans, addresses)
+            if refused := [item for item in import_file(settings, moment, signed) if not item.good]:
+                raise StartError(f"{signed} line {refused[0].line}: {refused[0].words}")
 
 
 def _shipped(name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The keepers of the sandbox's wallets: they take the texts that Assay wants signed, sign them, and hand the file back.
 
-Every way of signing that the sandbox's chains have is there, by the wallet's number (`WAYS`). As in any custodian's first report, not all of it is
+Every way of signing that the sandbox's chains have is there, by the wallet's number. As in any custodian's first report, not all of it is
 fresh: on each chain one wallet is a third party's, which signs nothing, and one is kept so cold that there is only a constant text from years ago.
 """
 
@@ -99,12 +99,12 @@ def _read(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _sign_as_bitcoin(plan: WalletPlan, text: str) -> Signed:
-    """Sign with BIP-322 every third wallet of Bitcoin, and Taproot; of the others every second as Electrum does."""
+    """Sign a third of Bitcoin's wallets, and Taproot, with BIP-322; another third as BIP-137 has it; and all others as Electrum does."""
     wallet = Wallet(plan.chain, plan.index, plan.kind)
     turn = plan.index % 3
     if plan.chain == "bitcoin" and (turn == 0 or plan.kind == "p2tr"):
         return Signed(BIP322, (signatures_bitcoin.sign_bip322(wallet, text),))
-    messages = signatures_bitcoin.sign_message(wallet, plan.chain, text, electrum=turn == 2)  # noqa: PLR2004
+    messages = signatures_bitcoin.sign_message(wallet, plan.chain, text, electrum=turn != 1)
     if plan.kind.endswith("multisig"):
         return Signed(BITCOIN_MULTISIG, messages, script=wallet.multisig.hex())
     return Signed(BIP137, messages)

@@ -43,7 +43,8 @@ def check_registry(settings: Settings) -> list[Wallet]:
         ConfigError: See `check_chains`.
         RegistryError: See `read_wallets` and `read_descriptors`; also a configured chain without a wallet, which would silently count for nothing.
     """
-    from assay.descriptor_registry import read_descriptors  # which checks with the families' modules, too heavy for whoever only wants a wallet
+    # It checks with the families' modules, too heavy for whoever only wants a wallet.
+    from assay.descriptor_registry import read_descriptors
 
     check_chains(settings)
     wallets = read_wallets(settings)

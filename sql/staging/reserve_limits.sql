@@ -42,6 +42,19 @@ unproven_wallets as (
     having count(*) > 0
 ),
 
+static_wallets as (
+    select
+        'static_ownership:' || chain as item,
+        'ownership' as area,
+        'warning' as severity,
+        count(distinct address) as count,
+        'Wallets of ' || chain || ' signed for with a constant text: somebody had their keys once, which says nothing of today.'
+            as description
+    from balances
+    where ownership_status = 'static'
+    group by chain
+),
+
 encumbered_wallets as (
     select
         'encumbered:' || asset as item,
@@ -121,7 +134,7 @@ live_reads as (
         'reserves' as area,
         'warning' as severity,
         max(date_diff('second', moments.as_of, balances.read_time)) as count,
-        balances.chain || ' cannot be asked about the past: its balances were read up to so many seconds after the attested moment.'
+        balances.chain || ' cannot be asked about the past: its balances were read up to so many seconds after the moment.'
             as description
     from balances
     cross join moments
@@ -135,7 +148,7 @@ chains_without_offsets as (
         'reserves' as area,
         'info' as severity,
         null::bigint as count,
-        'The balances of ' || blocks.chain || ' were read at the snapshot only, so a balance that was there just for it would not show.'
+        'The balances of ' || blocks.chain || ' were read at the snapshot only; one that was there just for it would not show.'
             as description
     from blocks
     anti join offsets on blocks.chain = offsets.chain
@@ -153,6 +166,8 @@ single_source_prices as (
 )
 
 select * from unproven_wallets
+union all
+select * from static_wallets
 union all
 select * from encumbered_wallets
 union all

@@ -4,7 +4,9 @@
     python -m tests.bench.pipeline verify FOLDER
 
 `together`: every step of every chain in this one process, one after another: the upper bound of what a process can need.
-`apart`: each step in a process of its own, as Airflow runs tasks, several at once. Airflow's SDK is loaded in both, as it is in a task. Prints JSON.
+`apart`: each step in a process of its own, as Airflow runs tasks, several at once. Airflow's SDK is loaded in both, as it is in a task. A
+process of `apart` is forked from one that has loaded everything, because loading it for each of the tasks would take minutes: libraries that it
+does not touch are not in its figure, and in a task of Airflow's they are (`imported`). Prints JSON.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Run:
     """What a run of all steps took.
 
     Attributes:
-        imported: MiB of a process that has loaded everything and done nothing.
+        imported: MiB of a process that has loaded everything and checked the registry once, by which the last libraries are loaded.
         steps: By name.
         at_once: MiB of the tasks under way together, at most, as if they shared nothing; looked at every twentieth of a second.
     """
@@ -92,10 +94,10 @@ def run_apart(run: Run, name: str, work: Sequence[Callable[[], T]]) -> list[T]:
             process.start()
             sender.close()
             running[receiver] = number, process
-        for receiver in wait(list(running), _LOOK_SECONDS):
-            assert isinstance(receiver, Connection)
-            number, process = running.pop(receiver)
-            results[number], peak = receiver.recv()
+        for ready in wait(list(running), _LOOK_SECONDS):
+            assert isinstance(ready, Connection)
+            number, process = running.pop(ready)
+            results[number], peak = ready.recv()
             step.mebibytes = max(step.mebibytes, peak)
             process.join()
         run.at_once = max(run.at_once, _together_now([process.pid for _, process in running.values()]))

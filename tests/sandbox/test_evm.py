@@ -150,7 +150,7 @@ def test_a_contract_wallet_knows_the_signatures_of_its_owners(node: EvmNode) -> 
     for keys, valid in cases.items():
         data = call_data("wallet", "isValidSignature", digest, b"".join(signature(key, digest) for key in keys))
         answer = node.call("eth_call", {"to": node.addresses[0], "data": data}, "latest")
-        assert answer == ("0x1626ba7e" if valid else "0x00000000") + "00" * 28
+        assert answer == ("0x1626ba7e" if valid else "0xffffffff") + "00" * 28
 
 
 def test_a_contract_wallet_spends_only_when_two_owners_agree(tmp_path: Path) -> None:

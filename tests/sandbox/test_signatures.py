@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from assay_verify.ownership.chain_state import ChainState, Contracts, RevertedError
 from assay_verify.ownership.challenge import Challenge, build
 from assay_verify.ownership.interface import NotVerifiedError, Statement, Verified
 from assay_verify.ownership.schemes import NO_STATE, verify_for
-
 from sandbox.anvil import AnvilError
 from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, mine
 from sandbox.bitcoin_keys import Wallet, address
@@ -234,10 +234,11 @@ def test_a_contract_wallet_takes_other_signatures_for_none_of_its_own(nodes: dic
 
 
 def test_eth_account_finds_the_same_signers(rows: Rows) -> None:
-    from assay_verify.ownership.evm import TYPED_DATA
     from eth_account import Account
     from eth_account.messages import encode_defunct, encode_typed_data
     from eth_utils.crypto import keccak
+
+    from assay_verify.ownership.evm import TYPED_DATA
 
     for plan, statement, scheme in of_chain(rows, "ethereum"):
         if plan.kind == "eoa":

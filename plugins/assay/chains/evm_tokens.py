@@ -15,7 +15,6 @@ from assay.chains.jsonrpc import RefusedError
 from assay.config import Token
 from assay.errors import RegistryError
 
-
 _NO_CODE_HASH = "0x" + keccak(b"").hex()
 
 

@@ -16,6 +16,7 @@ from assay.config import Chain, Settings
 from assay.lake import format_as_of, run_folder
 from assay.ownership.statements import OwnershipStatement, read_blocks, write_blocks, write_csv
 from assay.registry import Wallet, check_registry
+from assay_verify.findings import MalformedError
 from assay_verify.ownership.challenge import Challenge, build
 
 BEFORE = timedelta(days=1)
@@ -52,18 +53,23 @@ def write_challenges(settings: Settings, as_of: datetime, folder: Path, *, conne
 
 
 def text_for(settings: Settings, as_of: datetime, chain: str, address: str, block: SnapshotBlock) -> str:
-    """Return the text that a wallet signs for the report of a moment."""
-    return build(
-        Challenge(
-            entity=settings.entity,
-            series=settings.series,
-            as_of=format_as_of(as_of),
-            chain=chain,
-            address=address,
-            block_height=block.height,
-            block_hash=block.hash,
-        )
+    """Return the text that a wallet signs for the report of a moment.
+
+    It is one line, because published lists of addresses are read line by line; only an entity whose name has commas and the like signs several.
+    """
+    asked = Challenge(
+        entity=settings.entity,
+        series=settings.series,
+        as_of=format_as_of(as_of),
+        chain=chain,
+        address=address,
+        block_height=block.height,
+        block_hash=block.hash,
     )
+    try:
+        return build(asked, one_line=True)
+    except MalformedError:
+        return build(asked)
 
 
 def _challenge(settings: Settings, as_of: datetime, wallet: Wallet, block: SnapshotBlock) -> OwnershipStatement:

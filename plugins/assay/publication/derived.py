@@ -27,6 +27,8 @@ _ADDRESS_LIST_COLUMNS = (
     *("signature1", "signature2", "redeem script/ public key", " eoa1", " eoa2"),
 )
 
+_PLACES = 2  # for signatures and for owners
+
 
 def write_all(tables: Path, folder: Path) -> list[Path]:
     """Write every derived file.
@@ -37,7 +39,8 @@ def write_all(tables: Path, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write(folder / f"{name}.csv", whole_units(tables / f"{name}.parquet")) for name in WHOLE_UNIT_TABLES]
-    return [*written, _write(folder / "address_list.csv", address_list(tables / "wallet_balances.parquet"))]
+    rows = address_list(tables / "wallet_balances.parquet", tables / "address_ownership.parquet")
+    return [*written, _write(folder / "address_list.csv", rows)]
 
 
 def whole_units(table: Path) -> Iterable[Sequence[str]]:
@@ -52,12 +55,14 @@ def whole_units(table: Path) -> Iterable[Sequence[str]]:
             yield [amount_text(row[name], row["decimals"]) if name in amounts else value_text(row[name]) for name in names]
 
 
-def address_list(wallet_balances: Path) -> Iterable[Sequence[str]]:
+def address_list(wallet_balances: Path, address_ownership: Path) -> Iterable[Sequence[str]]:
     """Yield the wallets in the layout that published verifiers of address lists read.
 
     Totals come first (by coin, network and height; `-` for a coin over all networks), then an empty line, then one row a balance.
-    The columns of message and signatures stay empty: this publication proves no ownership, and says so under coverage.
+    A wallet whose ownership is proven by a contract's own word, or whose text has several lines, has no place for that in this layout; its columns
+    of message and signatures stay empty, and `address_ownership` has it.
     """
+    statements = {(row["chain"], row["address"]): _signed(row) for row in pq.read_table(address_ownership).to_pylist()}
     rows = [row for row in pq.read_table(wallet_balances).to_pylist() if row["amount"] > 0]
     rows.sort(key=lambda row: (row["asset"], row["chain"], row["address"]))
     totals: dict[tuple[str, str, int], int] = defaultdict(int)
@@ -71,7 +76,19 @@ def address_list(wallet_balances: Path) -> Iterable[Sequence[str]]:
     yield _ADDRESS_LIST_COLUMNS
     for row in rows:
         amount = amount_text(row["amount"], row["decimals"])
-        yield (row["asset"], row["chain"], str(row["block_height"]), row["address"], amount, "", "", "", "", "", "")
+        yield (row["asset"], row["chain"], str(row["block_height"]), row["address"], amount, *statements[row["chain"], row["address"]])
+
+
+def _signed(row: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """Return message, two signatures, script and two owners; empty where the layout has no place for the statement."""
+    signatures, owners = (row["signatures"] or "").split("\n"), (row["owners"] or "").split("\n")
+    if not row["message"] or "\n" in row["message"] or max(len(signatures), len(owners)) > _PLACES or row["scheme"] == "eip1271":
+        return ("",) * 6
+    return (row["message"], *_two(signatures), row["script"] or "", *_two(owners))
+
+
+def _two(values: Sequence[str]) -> tuple[str, str]:
+    return values[0], values[1] if len(values) > 1 else ""
 
 
 def amount_text(amount: Decimal | int | None, decimals: int) -> str:

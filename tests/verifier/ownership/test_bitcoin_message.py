@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bitcoinlib.encoding import pubkeyhash_to_addr_base58, pubkeyhash_to_addr_bech32
 from coincurve import PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay_verify.addresses import NETWORKS
@@ -69,6 +69,7 @@ def test_a_vector_holds_for_its_own_coin_text_and_address_alone(entry: dict[str,
             verify(given_values["address"], entry["sign1"], coin=given_values["coin"], message=given_values["message"])
 
 
+@settings(deadline=None)
 @given(key=KEYS, message=SIGNABLE, coin=st.sampled_from(sorted(COINS)))
 def test_what_a_wallet_signs_verifies_with_the_header_of_each_kind_of_address(key: PrivateKey, message: str, coin: str) -> None:
     for kind, address in addresses(key, coin).items():
@@ -82,6 +83,7 @@ def test_what_a_wallet_signs_verifies_with_the_header_of_each_kind_of_address(ke
                     verify(address, signature, coin=coin, message=message)
 
 
+@settings(deadline=None)
 @given(key=KEYS, bit=st.integers(8, 65 * 8 - 1), kind=st.sampled_from(sorted(HEADERS)))
 def test_one_flipped_bit_of_r_or_s_fails(key: PrivateKey, bit: int, kind: str) -> None:
     signature = flipped(sign_message(key, TEXT, header=HEADERS[kind][-1]), bit)
@@ -89,6 +91,7 @@ def test_one_flipped_bit_of_r_or_s_fails(key: PrivateKey, bit: int, kind: str) -
         verify(addresses(key)[kind], signature)
 
 
+@settings(deadline=None)
 @given(key=KEYS, bit=st.integers(0, 7), kind=st.sampled_from(sorted(HEADERS)))
 def test_a_flipped_bit_of_the_header_fails_or_is_the_other_way_to_write_the_same_signature(key: PrivateKey, bit: int, kind: str) -> None:
     signature = sign_message(key, TEXT, header=HEADERS[kind][0])
@@ -99,6 +102,7 @@ def test_a_flipped_bit_of_the_header_fails_or_is_the_other_way_to_write_the_same
     assert kind in ("nested", "native")
 
 
+@settings(deadline=None)
 @given(key=KEYS, place=st.integers(0, 200), bit=st.integers(0, 6), kind=st.sampled_from(sorted(HEADERS)))
 def test_one_flipped_bit_of_the_written_address_or_text_or_signature_fails(key: PrivateKey, place: int, bit: int, kind: str) -> None:
     signature, address = sign_message(key, TEXT, header=HEADERS[kind][0]), addresses(key)[kind]

@@ -72,7 +72,7 @@ def test_what_a_lenient_verifier_lets_through_is_refused(entry: dict[str, str]) 
         verify(where, TWO_OF_THREE, first, second, coin=entry["coin"], message=entry["msg"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(["P2SH", "P2WSH", "P2SH-P2WSH"]), coin=st.sampled_from(["BTC", "LTC", "regtest"]))
 def test_any_threshold_is_met_by_distinct_keys_in_any_order_and_by_no_fewer(data: st.DataObject, kind: str, coin: str) -> None:
     count = data.draw(st.integers(1, 15))
@@ -88,6 +88,7 @@ def test_any_threshold_is_met_by_distinct_keys_in_any_order_and_by_no_fewer(data
         verify(where, script, *signatures, signatures[-1], coin=coin)
 
 
+@settings(deadline=None)
 @given(bit=st.integers(0, len(TWO_OF_THREE) * 8 - 1))
 def test_a_script_with_one_flipped_bit_is_another_script(bit: int) -> None:
     script = bytearray(TWO_OF_THREE)
@@ -96,6 +97,7 @@ def test_a_script_with_one_flipped_bit_is_another_script(bit: int) -> None:
         verify(address(TWO_OF_THREE), bytes(script), *sign(*KEYS[:2]))
 
 
+@settings(deadline=None)
 @given(place=st.integers(2, 87), bit=st.integers(0, 6))
 def test_a_signature_with_one_flipped_bit_fails(place: int, bit: int) -> None:
     first, second = sign(*KEYS[:2])

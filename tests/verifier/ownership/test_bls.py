@@ -1,4 +1,4 @@
-"""BLS with py_ecc signing, and a published example of a withdrawal credential's making."""
+"""BLS with py_ecc signing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def statement(signature: bytes = HASHED, address: str = f"0x{KEY.hex()}", script
     return Statement(coin="BETH", address=address, message=TEXT, signatures=(f"0x{signature.hex()}",), script=script)
 
 
-@pytest.mark.parametrize(("scheme", "signature"), [(BLS, PLAIN), (BLS_HASHED, HASHED)])
+@pytest.mark.parametrize(("scheme", "signature"), [(BLS, PLAIN), (BLS_HASHED, HASHED)], ids=["bls", "bls_hashed"])
 def test_a_validators_key_verifies_in_its_own_form_only(scheme: Scheme, signature: bytes) -> None:
     assert scheme.verify(statement(signature)).keys == (KEY.hex(),)
     with pytest.raises(NotVerifiedError):
@@ -46,7 +46,7 @@ def test_withdrawal_credentials_are_the_hash_of_the_key() -> None:
             BLS_HASHED.verify(statement(address=address, script=script))
 
 
-@pytest.mark.parametrize("place", [0, 100, 383, 384, 767])
+@pytest.mark.parametrize("place", [0, 383, 767])
 def test_one_other_bit_does_not_verify(place: int) -> None:
     raw = bytearray(HASHED)
     raw[place // 8] ^= 1 << place % 8
@@ -56,7 +56,11 @@ def test_one_other_bit_does_not_verify(place: int) -> None:
         BLS_HASHED.verify(replace(statement(), message=TEXT + "."))
 
 
-@pytest.mark.parametrize("broken", [b"", HASHED[:-1], HASHED + b"\0", bytes(96), b"\xc0" + bytes(95), b"\xff" * 96])
+@pytest.mark.parametrize(
+    "broken",
+    [b"", HASHED[:-1], HASHED + b"\0", bytes(96), b"\xc0" + bytes(95), b"\xff" * 96],
+    ids=["empty", "short", "long", "zeros", "infinity", "ones"],
+)
 def test_a_malformed_signature_is_refused(broken: bytes) -> None:
     with pytest.raises(NotVerifiedError):
         BLS_HASHED.verify(statement(broken))

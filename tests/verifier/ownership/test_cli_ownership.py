@@ -41,8 +41,16 @@ WALLETS = pa.schema(
 )
 CHAINS = {
     "mainnet": {
-        **{"asset": "ETH", "chain_id": 1, "decimals": {"ETH": 18}, "family": "evm", "genesis": "", "network": "", "past": ""},
-        **{"proofs": True, "sources": [{"kind": "jsonrpc", "name": "a"}], "tokens": {}},
+        "asset": "ETH",
+        "chain_id": 1,
+        "decimals": {"ETH": 18},
+        "family": "evm",
+        "genesis": "",
+        "network": "",
+        "past": "",
+        "proofs": True,
+        "sources": [{"kind": "jsonrpc", "name": "a"}],
+        "tokens": {},
     }
 }
 Row = dict[str, Any]
@@ -81,9 +89,21 @@ def publish(folder: Path, rows: list[Row], statuses: dict[str, str] | None = Non
     statuses = statuses if statuses is not None else {row["address"]: row["status"] for row in rows}
     balances = [
         {
-            **{"as_of": AS_OF, "chain": "mainnet", "address": address, "asset": "ETH", "decimals": 18, "amount": Decimal(1)},
-            **{"block_height": 100, "block_hash": "0xaa", "block_time": AS_OF, "sources_asked": 1, "sources_agreed": 1},
-            **{"custody": "cold", "encumbrance": "none", "ownership_status": status, "evidence": "0" * 64},
+            "as_of": AS_OF,
+            "chain": "mainnet",
+            "address": address,
+            "asset": "ETH",
+            "decimals": 18,
+            "amount": Decimal(1),
+            "block_height": 100,
+            "block_hash": "0xaa",
+            "block_time": AS_OF,
+            "sources_asked": 1,
+            "sources_agreed": 1,
+            "custody": "cold",
+            "encumbrance": "none",
+            "ownership_status": status,
+            "evidence": "0" * 64,
         }
         for address, status in sorted(statuses.items())
     ]
@@ -97,9 +117,18 @@ def publish(folder: Path, rows: list[Row], statuses: dict[str, str] | None = Non
         files.append({"path": name, "sha256": sha256, "size": size, **rowed})
     block = {"chain": "mainnet", "distance_seconds": 0, "finality": "finalized", "hash": "0xaa", "height": 100, "time": MOMENT}
     values = {
-        **{"as_of": MOMENT, "code_version": "1", "configuration_sha256": "0" * 64, "entity": "Sandbox", "files": files},
-        **{"format": manifest.FORMAT, "previous": None, "replaces": None, "revision": 1, "series": "sandbox"},
-        **{"snapshot_blocks": [block], "sources": []},
+        "as_of": MOMENT,
+        "code_version": "1",
+        "configuration_sha256": "0" * 64,
+        "entity": "Sandbox",
+        "files": files,
+        "format": manifest.FORMAT,
+        "previous": None,
+        "replaces": None,
+        "revision": 1,
+        "series": "sandbox",
+        "snapshot_blocks": [block],
+        "sources": [],
     }
     (folder / "manifest.json").write_bytes(rfc8785.dumps(values))
     return folder
@@ -274,8 +303,8 @@ def test_several_processes_say_what_one_says(tmp_path: Path) -> None:
 
 def endless(tmp_path: Path) -> Path:
     """A list that takes long enough to be stopped."""
-    path = tmp_path / "list.csv"
-    path.write_text(honest(3_000) + "".join(f"ETH,ETH,1,0x{number:040x},0,text,{sign(1)},,,,\n" for number in range(60_000)))
+    path, signature = tmp_path / "list.csv", sign(1)
+    path.write_text(honest(1) + "".join(f"ETH,ETH,1,0x{number:040x},0,text,{signature},,,,\n" for number in range(60_000)))
     return path
 
 

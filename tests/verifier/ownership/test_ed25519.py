@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from assay.chains.polkadot_storage import encode_ss58
+from assay.chains.ton_cells import parse_address
 from assay_verify.ownership import ed25519
 from assay_verify.ownership.ed25519 import Ed25519
 from assay_verify.ownership.ed25519_accounts import _authentication_key, _is_cardano, _stellar
@@ -27,14 +31,10 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def sui(key: bytes) -> str:
-    import hashlib
-
     return "0x" + hashlib.blake2b(b"\0" + key, digest_size=32).hexdigest()
 
 
 def cardano(key: bytes) -> str:
-    import hashlib
-
     return bech32("addr", b"\x61" + hashlib.blake2b(key, digest_size=28).digest())
 
 
@@ -194,8 +194,6 @@ class TestNamedAccounts:
 
 class TestCardano:
     def test_the_payment_part_of_a_base_address_decides(self) -> None:
-        import hashlib
-
         key = bytes(SigningKey(b"a" * 32).verify_key)
         payment = hashlib.blake2b(key, digest_size=28).digest()
         assert _is_cardano(key, bech32("addr", b"\x01" + payment + b"s" * 28))
@@ -218,11 +216,20 @@ class TestTon:
         )
         assert ed25519.TON_OKX.verify(statement).scheme == "ed25519_okx"
 
+    @pytest.mark.parametrize(
+        ("version", "raw"),
+        [
+            ("v3r2", "EQCvoBT5Keb46oUhI_DpX0WXFDdX9ZyxXBfX3FC9cZa90nQP"),
+            ("v4r2", "UQAwwdowWbBKkrnRlbY8CUEzy_pgK9pIvOKP2eqcD01EWl2U"),
+        ],
+    )
+    def test_wallets_of_another_library(self, version: str, raw: str) -> None:
+        """From the tests of https://github.com/xssnick/tonutils-go."""
+        key = bytes.fromhex("dcc39550bb494f4b493e7efe1aa18ea31470f33a2553c568cb74a17ed56790c1")
+        assert parse_address(raw)[0].account == wallets(key)[version]
+
     @pytest.mark.parametrize("version", CODES)
     def test_every_spelling_of_a_wallets_address(self, version: str) -> None:
-        import base64
-        import binascii
-
         account = wallets(bytes(SigningKey(b"a" * 32).verify_key))[version]
         scheme, statement = signed("TON", b"a" * 32)
 
@@ -232,7 +239,15 @@ class TestTon:
 
         for address in (f"0:{account.hex()}", friendly(0x11), friendly(0x51), friendly(0x11).replace("-", "+").replace("_", "/")):
             assert scheme.verify(replace(statement, address=address))
-        wrong = (f"-1:{account.hex()}", f"0:{account.hex().upper()}", account.hex(), friendly(0x91), friendly(0x12), friendly(0x11, 255), friendly(0x11)[:-1])
+        wrong = (
+            f"-1:{account.hex()}",
+            f"0:{account.hex().upper()}",
+            account.hex(),
+            friendly(0x91),
+            friendly(0x12),
+            friendly(0x11, 255),
+            friendly(0x11)[:-1],
+        )
         for address in wrong:
             with pytest.raises(NotVerifiedError):
                 scheme.verify(replace(statement, address=address))

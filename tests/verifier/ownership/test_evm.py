@@ -1,17 +1,19 @@
-"""Ethereum's forms, against eth-account as second implementation; addresses of Filecoin against the published vectors (`test_schemes.py`)."""
+"""Ethereum's forms, against eth-account and eth-abi as second implementation; addresses of Filecoin against the published vectors (`test_schemes.py`)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
 from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay_verify.ownership.evm import EIP191, EIP191_HASHED, EIP712, TYPED_DATA, eip55
+from assay.chains.filecoin_addresses import parse_address
+from assay_verify.ownership.evm import EIP191, EIP191_ABI_HASHED, EIP191_HASHED, EIP712, TYPED_DATA, eip55
 from assay_verify.ownership.interface import NotVerifiedError, Scheme, Statement
 from tests.verifier.ownership.one_bit import PLACES, assert_each_bit_counts
 
@@ -32,8 +34,12 @@ def as_typed(text: str) -> SignableMessage:
     return encode_typed_data(full_message=TYPED_DATA | {"message": {"statement": text}})
 
 
-FORMS = [(EIP191, as_personal), (EIP191_HASHED, as_hashed), (EIP712, as_typed)]
-EACH = pytest.mark.parametrize(("scheme", "signable"), FORMS, ids=["eip191", "eip191_hashed", "eip712"])
+def as_abi_hashed(text: str) -> SignableMessage:
+    return encode_defunct(primitive=keccak(encode(["string"], [text])))
+
+
+FORMS = [(EIP191, as_personal), (EIP191_HASHED, as_hashed), (EIP712, as_typed), (EIP191_ABI_HASHED, as_abi_hashed)]
+EACH = pytest.mark.parametrize(("scheme", "signable"), FORMS, ids=[scheme.name for scheme, _ in FORMS])
 
 
 def signed(signable: object, key: int = 7, text: str = TEXT) -> Statement:
@@ -91,7 +97,20 @@ def test_an_address_has_the_capitals_of_its_checksum_or_none() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["", "0x", "0x00", "zz" * 65, "00" * 65, "ff" * 65, "00" * 64 + "1b", "ab" * 64, "ab" * 66, " " + "ab" * 64 + "1", "ab " * 65, "0x" * 65],
+    [
+        "",
+        "0x",
+        "0x00",
+        "zz" * 65,
+        "00" * 65,
+        "ff" * 65,
+        "00" * 64 + "1b",
+        "ab" * 64,
+        "ab" * 66,
+        " " + "ab" * 64 + "1",
+        "ab " * 65,
+        "0x" * 65,
+    ],
 )
 def test_a_malformed_signature_is_refused(broken: str) -> None:
     with pytest.raises(NotVerifiedError):
@@ -128,3 +147,15 @@ def test_a_form_is_none_of_the_others(scheme: Scheme, signable: object) -> None:
         if other is not scheme:
             with pytest.raises(NotVerifiedError):
                 other.verify(statement)
+
+
+@given(key=KEYS, place=PLACES)
+@settings(max_examples=40, deadline=None)
+def test_filecoins_spelling_is_the_same_account(key: int, place: int) -> None:
+    statement = signed(as_hashed, key)
+    for network in ("mainnet", "calibration"):
+        delegated = replace(statement, address=parse_address(statement.address, network).text(network))
+        assert delegated.address[1:5] == "410f"
+        EIP191_HASHED.verify(delegated)
+        # Its first letter is the network's, which the checksum leaves out: f and t differ by two bits.
+        assert_each_bit_counts(EIP191_HASHED, delegated, place)

@@ -17,7 +17,7 @@ from assay.chains.filecoin_addresses import parse_address
 from assay_verify.ownership.encodings import bech32, conflux_base32, hash160
 from assay_verify.ownership.evm import account_of
 from assay_verify.ownership.interface import NotVerifiedError, Statement
-from assay_verify.ownership.native_ecdsa import OKX_ECDSA, _filecoin, ripple_address
+from assay_verify.ownership.native_ecdsa import OKX_ECDSA, _filecoin, okx_framed, ripple_address
 from tests.verifier.ownership.one_bit import PLACES, assert_each_bit_counts
 
 KEYS = st.integers(min_value=1, max_value=2**255)
@@ -71,7 +71,9 @@ def test_the_mirrored_signature_is_refused(form: str) -> None:
         OKX_ECDSA.verify(replace(statement, signatures=(mirrored.hex(),)))
 
 
-@pytest.mark.parametrize("address", ["", "x", "osmosis1qqqq", "f3aaaa", "f01234", "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7", "адрес", "1" * 4000])
+@pytest.mark.parametrize(
+    "address", ["", "x", "osmosis1qqqq", "f3aaaa", "f01234", "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7", "адрес", "1" * 4000]
+)
 def test_an_address_of_no_known_form_is_refused(address: str) -> None:
     with pytest.raises(NotVerifiedError):
         OKX_ECDSA.verify(replace(signed("f1", 3), address=address))
@@ -85,13 +87,14 @@ def test_filecoin_addresses_are_read_by_the_pipeline(number: int) -> None:
 
 
 def test_a_long_text_has_a_longer_length_in_front() -> None:
-    from assay_verify.ownership.native_ecdsa import okx_framed
-
     assert okx_framed(b"a" * 252)[21:22] == b"\xfc"
     assert okx_framed(b"a" * 253)[21:24] == b"\xfd\xfd\x00"
     assert okx_framed(b"a" * 65_536)[21:26] == b"\xfe\x00\x00\x01\x00"
 
 
 def test_ripples_alphabet_writes_the_documented_account() -> None:
-    # https://xrpl.org/docs/concepts/accounts/addresses: ACCOUNT_ZERO's bytes; and the genesis account's key.
-    assert ripple_address(bytes.fromhex("0330E7FC9D56BB25D6893BA3F317AE5BCF33B3291BD63DB32654A313222F7FD020")) == "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"
+    # The genesis account and its key: https://xrpl.org/docs/concepts/accounts/addresses#special-addresses
+    assert (
+        ripple_address(bytes.fromhex("0330E7FC9D56BB25D6893BA3F317AE5BCF33B3291BD63DB32654A313222F7FD020"))
+        == "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"
+    )

@@ -23,7 +23,9 @@ def signed(number: int, text: str = "statement") -> Statement:
     key = PrivateKey.from_int(number)
     public = key.public_key.format()
     signature = key.sign(hashlib.sha512(text.encode()).digest()[:32], hasher=None)
-    return Statement(coin="XRP", address=ripple_address(public), message=text, signatures=(signature.hex().upper(),), script=public.hex().upper())
+    return Statement(
+        coin="XRP", address=ripple_address(public), message=text, signatures=(signature.hex().upper(),), script=public.hex().upper()
+    )
 
 
 def der(r: int, s: int, *, pad: bytes = b"") -> bytes:

@@ -15,9 +15,6 @@ from assay_verify import __version__
 from assay_verify.findings import Exit, UnusableInputError
 from assay_verify.progress import Progress
 
-SAMPLE = 25
-"""Balances of a chain that are read again unless it is said how many."""
-
 _INTERRUPTED = 130
 
 _EPILOG = """\
@@ -88,7 +85,9 @@ def _balances(options: argparse.Namespace) -> int:
     required = [name for text in options.require_proofs for name in text.split(",") if name]
     verified = balances.verify(options.folder, required=required, all_proven=options.all_proven, progress=progress)
     if urls:
-        rereading.reread(verified, urls, sample=None if options.all else options.sample, seed=options.seed, progress=progress)
+        rereading.reread(
+            verified, urls, sample=None if options.all else options.sample or rereading.SAMPLE, seed=options.seed, progress=progress
+        )
     sys.stdout.write((balances_terminal.as_json(verified) if options.json else balances_terminal.as_text(verified)) + "\n")
     return verified.findings.exit_code
 
@@ -149,9 +148,7 @@ def _add_balances(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     one.add_argument("--rpc", action="append", default=[], metavar="CHAIN=URL", help="read balances again through a node of yours")
     size = one.add_mutually_exclusive_group()
-    size.add_argument(
-        "--sample", type=_positive, default=SAMPLE, metavar="N", help="balances of a chain to read again (default: %(default)s)"
-    )
+    size.add_argument("--sample", type=_positive, metavar="N", help="balances of a chain to read again (default: 25)")
     size.add_argument("--all", action="store_true", help="read all of them again")
     one.add_argument("--seed", type=int, metavar="N", help="draw the sample of an earlier run again")
     one.add_argument("--json", action="store_true", help="print JSON, with every single failure")

@@ -40,6 +40,9 @@ _TOKEN: dict[str, type] = {
     "slot_note": str,
 }
 
+_LONG = 1 << 53
+_SLOT_DIGITS = 78
+
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
@@ -147,6 +150,8 @@ def _chain(name: str, values: object) -> Chain:
 
 def _token(chain: str, symbol: str, values: object) -> Token:
     subject = f"{FILE_NAME}, {chain}, {symbol}"
+    if isinstance(values, dict) and isinstance(values.get("balance_slot"), str):
+        values = values | {"balance_slot": _long_slot(values["balance_slot"], subject)}
     fields = _members(values, _TOKEN, subject)
     if (
         not _is_count(fields["decimals"], MAX_DECIMALS)
@@ -163,6 +168,13 @@ def _token(chain: str, symbol: str, values: object) -> Token:
         bits=fields["balance_bits"],
         note=fields["slot_note"],
     )
+
+
+def _long_slot(text: str, subject: str) -> int:
+    """Read a slot that is beyond the integers of RFC 8785, so that it stands there as text."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _SLOT_DIGITS and _LONG <= int(text) < 1 << _WORD_BITS and text[0] != "0"):
+        raise MalformedError(f"{subject}: {text[:90]!r} is no slot")
+    return int(text)
 
 
 def _members(values: object, shape: Mapping[str, type], subject: str) -> dict[str, Any]:

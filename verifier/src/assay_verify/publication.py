@@ -198,7 +198,13 @@ def _decapitalised(check: Check) -> str:
 
 
 def _ownership(holdings: reserves.Holdings) -> str:
-    return f"That the entity controls the wallets: none of the {holdings.balances:,} balances comes with a proof of ownership."
+    proven = sum(count for status, count in holdings.statuses.items() if status in reserves.PROVEN)
+    if not proven:
+        return f"That the entity controls the wallets: none of the {holdings.balances:,} balances comes with a proof of ownership."
+    return (
+        f"That the entity controls the wallets: {proven:,} of {holdings.balances:,} balances are said to be proven, and the signatures are checked by "
+        "`assay-verify ownership` alone."
+    )
 
 
 def _ratio_line(row: Row) -> str:

@@ -27,6 +27,7 @@ class Holdings:
         sums: Base units by asset and chain.
         encumbered: Base units by asset in wallets whose encumbrance is not `none`.
         proven: Base units by asset in wallets whose ownership is proven for this publication.
+        statuses: Number of balances by ownership status.
         references: Evidence digests by chain.
         balances: Number of balances.
     """
@@ -34,6 +35,7 @@ class Holdings:
     sums: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     encumbered: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     proven: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    statuses: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     references: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     balances: int = 0
 
@@ -168,6 +170,7 @@ def _add(holdings: Holdings, row: Row) -> None:
     holdings.sums[row["asset"], row["chain"]] += row["amount"]
     if row["encumbrance"] != "none":
         holdings.encumbered[row["asset"]] += row["amount"]
+    holdings.statuses[row["ownership_status"]] += 1
     if row["ownership_status"] in PROVEN:
         holdings.proven[row["asset"]] += row["amount"]
     holdings.references[row["chain"]].add(row["evidence"])

@@ -18,6 +18,17 @@ Row = dict[str, Any]
 
 # `?` after a type: the cell may be empty.
 TABLES: dict[str, dict[str, str]] = {
+    "address_ownership": {
+        "as_of": TIME,
+        "chain": TEXT,
+        "address": TEXT,
+        "scheme": TEXT + "?",
+        "status": TEXT,
+        **dict.fromkeys(("message", "signatures", "script", "owners"), TEXT + "?"),
+        "signed_at": TIME + "?",
+        "verified_at_block": TEXT + "?",
+        "note": TEXT + "?",
+    },
     "coverage": {"as_of": TIME, "item": TEXT, "area": TEXT, "severity": TEXT, "count": NUMBER + "?", "description": TEXT},
     "deposit_deltas": {
         "as_of": TIME,
@@ -117,6 +128,7 @@ TABLES: dict[str, dict[str, str]] = {
 }
 
 KEYS: dict[str, tuple[str, ...]] = {
+    "address_ownership": ("chain", "address"),
     "coverage": ("item",),
     "deposit_deltas": ("asset",),
     "prices": ("asset", "currency"),

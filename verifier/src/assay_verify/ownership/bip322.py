@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from assay_verify.addresses import locking_script
 from assay_verify.findings import MalformedError
 from assay_verify.ownership import bip322_psbt
-from assay_verify.ownership.bitcoin_script import hash160, is_pay_to_script_hash, push, sha256, tagged_hash, witness_program
+from assay_verify.ownership.bitcoin_script import hash160, is_pay_to_script_hash, push, sha256, tagged_hash
+from assay_verify.ownership.bitcoin_script_machine import Outcome
 from assay_verify.ownership.bitcoin_script_spend import unlock
 from assay_verify.ownership.bitcoin_script_transaction import Input, Output, Transaction, read_stack, read_transaction
 from assay_verify.ownership.interface import NotVerifiedError, Statement, UnsupportedError, Verified
@@ -79,7 +80,7 @@ class Bip322:
             raise UnsupportedError(f"inconclusive: it uses {', '.join(dict.fromkeys(upgrades))}, whose meaning a later rule may set")
         if not all(outcome.keys for outcome in outcomes):
             raise NotVerifiedError("an output that is unlocked without any signature shows nobody's key")
-        return Verified(scheme=self.name, keys=tuple(key.hex() for key in outcomes[0].keys), note=_note(signature))
+        return Verified(scheme=self.name, keys=tuple(key.hex() for key in outcomes[0].keys), note=_note(signature, outcomes[0]))
 
 
 def message_hash(message: str) -> bytes:
@@ -167,7 +168,7 @@ def _check_form(signature: Signature, spend: Transaction) -> None:
         raise NotVerifiedError("the signature's transaction spends more than there is")
 
 
-def _note(signature: Signature) -> str:
+def _note(signature: Signature, outcome: Outcome) -> str:
     """Return what limits the statement."""
     transaction = signature.transaction
     time, age = transaction.lock_time, transaction.inputs[0].sequence
@@ -177,7 +178,6 @@ def _note(signature: Signature) -> str:
     if further := signature.spent[1:]:
         total = sum(output.value for output in further)
         notes.append(f"also unlocks {len(further)} outputs of {total} satoshi as it tells them; that they exist unspent is not shown here")
-    script = signature.spent[0].script
-    if (program := witness_program(script)) and program[0] == 1 and len(transaction.inputs[0].witness) > 1:
-        notes.append("unlocked by one script of a Taproot address; others may be able to unlock it as well")
+    if outcome.has_other_ways:
+        notes.append("unlocked in one of the ways that the address has; other keys may be able to unlock it as well")
     return "; ".join(notes)

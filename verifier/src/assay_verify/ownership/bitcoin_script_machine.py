@@ -37,10 +37,12 @@ class Outcome:
     Attributes:
         keys: Public keys whose signatures were checked and are right, in order, each once.
         upgrades: What a future upgrade may give a meaning to, so that nobody can tell today whether it holds.
+        has_other_ways: The script has conditions, or is one of a tree: other keys may be able to unlock the output as well.
     """
 
     keys: dict[bytes, None] = field(default_factory=dict)
     upgrades: list[str] = field(default_factory=list)
+    has_other_ways: bool = False
 
 
 class Machine:
@@ -70,6 +72,7 @@ class Machine:
         self.set_aside: list[bytes] = []
         self.conditions: list[bool] = []
         self._counted = 0
+        self._digest = b""
 
     @property
     def in_witness(self) -> bool:
@@ -83,7 +86,7 @@ class Machine:
             NotVerifiedError: It fails.
         """
         self.script = script
-        self.set_aside, self.conditions, self._counted = [], [], 0
+        self.set_aside, self.conditions, self._counted, self._digest = [], [], 0, b""
         if self.rules is not Rules.TAPSCRIPT and len(script) > _LONGEST_SCRIPT:
             raise NotVerifiedError("a script that is too long")
         for opcode, data in operations(script):
@@ -96,6 +99,12 @@ class Machine:
                 raise NotVerifiedError("a script that fills the stack")
         if self.conditions:
             raise NotVerifiedError("a script with an OP_IF that never ends")
+
+    def digest(self) -> bytes:
+        """Return what ECDSA signatures in this script are over; the same for all of them, as they are over everything."""
+        if not self._digest:
+            self._digest = self.spend.witness_digest(self.script) if self.in_witness else self.spend.legacy_digest(self.script)
+        return self._digest
 
     def pop(self) -> bytes:
         """Take the top of the stack."""

@@ -61,6 +61,7 @@ def _then_verify(operation: Operation) -> Operation:
 
 def _if(*, wanted: bool) -> Operation:
     def operation(machine: Machine) -> None:
+        machine.outcome.has_other_ways = True
         holds = False
         if all(machine.conditions):
             element = machine.pop()

@@ -112,16 +112,14 @@ def _holds_in_tapscript(machine: Machine, signature: bytes, key: bytes) -> bool:
 
 def _matches(machine: Machine, signature: bytes, key: bytes) -> bool:
     """Tell whether an ECDSA signature is of a key; raise if either is not in the form that the rules ask for."""
-    in_witness = machine.in_witness
     if signature:
         _check_encoding(signature)
-    if not is_key(key) or (in_witness and len(key) != COMPRESSED):
+    if not is_key(key) or (machine.in_witness and len(key) != COMPRESSED):
         raise NotVerifiedError("a public key in a form that is not allowed here")
     if not signature:
         return False
-    digest = machine.spend.witness_digest(machine.script) if in_witness else machine.spend.legacy_digest(machine.script)
     try:
-        return bool(PublicKey(key).verify(signature[:-1], digest, hasher=None))
+        return bool(PublicKey(key).verify(signature[:-1], machine.digest(), hasher=None))
     except ValueError:
         return False
 

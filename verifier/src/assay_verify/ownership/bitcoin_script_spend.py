@@ -119,6 +119,7 @@ def _unlock_taproot(spend: Spend, key: bytes, stack: list[bytes], outcome: Outco
         return
     control, script = stack.pop(), stack.pop()
     leaf = _check_commitment(key, control, script)
+    outcome.has_other_ways = True
     if control[0] & 0xFE != _TAPSCRIPT:
         outcome.upgrades.append("a script of an unknown version")
     elif _may_succeed(script):

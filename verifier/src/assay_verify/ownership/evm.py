@@ -1,8 +1,10 @@
-"""Signatures of Ethereum accounts: the personal message, typed data, and the hashed form that a large exchange's lists use.
+"""Signatures of Ethereum accounts: the personal message, typed data, and two hashed forms that published lists use.
 
 - `eip191`: what wallets call `personal_sign` (https://eips.ethereum.org/EIPS/eip-191, version 0x45): Keccak-256 of 0x19, `Ethereum Signed Message:`,
   a line feed, the text's length in bytes in decimal, and the text.
 - `eip191_hashed`: the same over the 32 bytes of the text's Keccak-256, so the length is always `32`.
+- `eip191_abi_hashed`: the same over the Keccak-256 of the text as Solidity's `abi.encode` writes a string
+  (https://docs.soliditylang.org/en/latest/abi-spec.html): the offset 32, the length, the text filled up with zeros to whole words.
 - `eip712` (https://eips.ethereum.org/EIPS/eip-712): typed data, which wallets show field by field. Byte by byte, with `k` for Keccak-256:
 
       domain  = k( k("EIP712Domain(string name,string version)") ‖ k("Assay") ‖ k("1") )
@@ -33,6 +35,7 @@ _DOMAIN = keccak256(keccak256(b"EIP712Domain(string name,string version)") + kec
 _ATTESTATION = keccak256(b"Attestation(string statement)")
 _ETHEREUM_ADDRESS_MANAGER = 10
 _CHECKSUM_BYTES = 4
+_WORD = 32
 TYPED_DATA = {
     "types": {
         "EIP712Domain": [{"name": "name", "type": "string"}, {"name": "version", "type": "string"}],
@@ -54,6 +57,13 @@ def eip191(text: bytes) -> bytes:
 def eip191_hashed(text: bytes) -> bytes:
     """Return what is signed in a personal message over the text's hash."""
     return keccak256(_PERSONAL + b"32" + keccak256(text))
+
+
+@lru_cache(maxsize=4096)
+def eip191_abi_hashed(text: bytes) -> bytes:
+    """Return what is signed in a personal message over the hash of the text as Solidity encodes it."""
+    encoded = _WORD.to_bytes(_WORD, "big") + len(text).to_bytes(_WORD, "big") + text + bytes(-len(text) % _WORD)
+    return keccak256(_PERSONAL + b"32" + keccak256(encoded))
 
 
 @lru_cache(maxsize=4096)
@@ -99,7 +109,7 @@ def _filecoin(account: bytes) -> str:
 
 @dataclass(slots=True)
 class EvmScheme:
-    """One of the three forms.
+    """One of the forms.
 
     Attributes:
         name: As above.
@@ -120,5 +130,5 @@ class EvmScheme:
 
 EIP191: Scheme = EvmScheme("eip191", "https://eips.ethereum.org/EIPS/eip-191", eip191)
 EIP191_HASHED: Scheme = EvmScheme("eip191_hashed", "https://github.com/okx/proof-of-reserves/blob/main/common/hash.go", eip191_hashed)
+EIP191_ABI_HASHED: Scheme = EvmScheme("eip191_abi_hashed", "https://github.com/summa-dev/summa-solvency", eip191_abi_hashed)
 EIP712: Scheme = EvmScheme("eip712", "https://eips.ethereum.org/EIPS/eip-712", eip712)
-SCHEMES = (EIP191, EIP191_HASHED, EIP712)

@@ -86,7 +86,7 @@ def _all(*loaders: Loader) -> Loader:
 
 _NO_MULTISIG = frozenset({0, 44, 66, 130})
 """Digits of what may stand in a script's place for an address of one key: nothing, the redeem script of a nested one, a public key."""
-_EVM = _of("evm.EIP191", "evm.EIP191_HASHED", "evm.EIP712")
+_EVM = _of("evm.EIP191", "evm.EIP191_HASHED", "evm.EIP712", "evm.EIP191_ABI_HASHED")
 _OKX = _of("native_ecdsa.OKX_ECDSA")
 KINDS: dict[str, Loader] = {
     "bitcoin": _bitcoin,
@@ -176,6 +176,7 @@ UNSUPPORTED = {
 }
 """Tickers of published lists that no scheme here can check, and why."""
 
+_stateless: dict[tuple[str, bool], tuple[Scheme, ...]] = {}
 _held_last: dict[str, str] = {}
 """By kind, the scheme that held last: lists come in runs of one form, so it is tried first. What is verified doesn't depend on it."""
 
@@ -223,9 +224,14 @@ def verify_for(statement: Statement, network: str = "", state: ChainState = NO_S
     return verified
 
 
-@lru_cache(maxsize=128)
 def _schemes(kind: str, state: ChainState, *, owners: bool) -> tuple[Scheme, ...]:
-    return (_owners if owners else KINDS[kind])(state)
+    if state is not NO_STATE:
+        return (_owners if owners else KINDS[kind])(state)
+    # A list has hundreds of thousands of rows, and nothing about these changes between them.
+    found = _stateless.get((kind, owners))
+    if found is None:
+        found = _stateless[kind, owners] = (_owners if owners else KINDS[kind])(NO_STATE)
+    return found
 
 
 def _known(coin: str, network: str) -> str:

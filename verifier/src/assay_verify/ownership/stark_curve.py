@@ -8,6 +8,7 @@ time for every number, as signing would have to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 FIELD = 2**251 + 17 * 2**192 + 1
 ORDER = 0x800000000000010FFFFFFFFFFFFFFFFB781126DCAE7B2321E66A241ADC64D2F
@@ -74,6 +75,24 @@ def multiply(number: int, point: Point) -> Point:
     return result
 
 
+@cache
+def _doubled(point: Point) -> tuple[Point, ...]:
+    """Return a point, its double, the double of that, and so on: for points that are multiplied again and again."""
+    points = [point]
+    while len(points) < FIELD.bit_length():
+        points.append(add(points[-1], points[-1]))
+    return tuple(points)
+
+
+def _multiply_known(number: int, point: Point) -> Point:
+    result: Point = None
+    for power in _doubled(point):
+        if number & 1:
+            result = add(result, power)
+        number >>= 1
+    return result
+
+
 def point_of(x: int) -> Point:
     """Return one of the two points with this x; None where the curve has none."""
     square = (x * x * x + x + _BETA) % FIELD
@@ -86,8 +105,8 @@ def pedersen(left: int, right: int) -> int:
     """Return the hash of two numbers of the field."""
     result = _SHIFT
     for number, (low, high) in ((left, _FIRST), (right, _SECOND)):
-        result = add(result, multiply(number & (1 << _LOW_BITS) - 1, low))
-        result = add(result, multiply(number >> _LOW_BITS, high))
+        result = add(result, _multiply_known(number & (1 << _LOW_BITS) - 1, low))
+        result = add(result, _multiply_known(number >> _LOW_BITS, high))
     assert result is not None  # noqa: S101 (would break the hash itself)
     return result[0]
 
@@ -108,7 +127,7 @@ def verify(digest: int, r: int, s: int, key: int) -> bool:
     inverse = pow(s, -1, ORDER)
     if point is None or not 0 < inverse < _LIMIT:
         return False
-    left, right = multiply(digest * inverse % ORDER, GENERATOR), multiply(r * inverse % ORDER, point)
+    left, right = _multiply_known(digest * inverse % ORDER, GENERATOR), multiply(r * inverse % ORDER, point)
     assert right is not None  # noqa: S101 (r and the inverse are no multiples of the order)
     # A key is an x, so either of its points may be meant.
     return any(total is not None and total[0] == r for total in (add(left, right), add(left, (right[0], -right[1] % FIELD))))

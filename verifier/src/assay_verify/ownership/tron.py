@@ -60,4 +60,3 @@ class TronScheme:
 
 TRON_V1: Scheme = TronScheme("tron_v1", "https://github.com/okx/proof-of-reserves/blob/main/common/hash.go", tron_v1)
 TRON_V2: Scheme = TronScheme("tron_v2", "https://github.com/tronprotocol/tips/blob/master/tip-191.md", tron_v2)
-SCHEMES = (TRON_V2, TRON_V1)

@@ -7,25 +7,11 @@ from pathlib import Path
 from assay_verify import rows, tables
 from assay_verify.findings import Check, Findings, MalformedError
 from assay_verify.manifest import Manifest
-from assay_verify.tables import TEXT, TIME
 
 NAME = "address_ownership"
 PATH = f"tables/{NAME}.parquet"
-KEY = ("chain", "address")
-COLUMNS = {
-    "as_of": TIME,
-    "chain": TEXT,
-    "address": TEXT,
-    "scheme": TEXT + "?",
-    "status": TEXT,
-    "message": TEXT + "?",
-    "signatures": TEXT + "?",
-    "script": TEXT + "?",
-    "owners": TEXT + "?",
-    "signed_at": TIME + "?",
-    "verified_at_block": TEXT + "?",
-    "note": TEXT + "?",
-}
+KEY = tables.KEYS[NAME]
+COLUMNS = tables.TABLES[NAME]
 
 
 def check_columns(path: Path) -> None:
