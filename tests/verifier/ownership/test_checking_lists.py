@@ -149,6 +149,13 @@ def test_totals_of_one_network_and_of_all_are_both_understood(path: Path, capsys
     assert (code, reasons(document)) == (0, [])
 
 
+def test_long_amounts_are_added_up_to_the_last_digit(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = "9" * 40
+    rows = [row(1, amount=f"{whole}.{'0' * 39}1"), row(2, amount=f"0.{'0' * 39}2")]
+    assert run(path, text(rows, totals=[f"ETH,1,{whole}.{'0' * 39}3"]), capsys)[0] == 0
+    assert run(path, text(rows, totals=[f"ETH,1,{whole}"]), capsys)[0] == 1
+
+
 def test_a_list_without_totals_is_not_wholly_checked(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(path, f"{HEADER}\n{row(1)}\n", capsys)[0] == 3
 

@@ -11,7 +11,7 @@ from assay_verify.findings import MalformedError
 from assay_verify.ownership import challenge
 from assay_verify.ownership.challenge import Challenge
 from assay_verify.ownership.interface import NotVerifiedError, Statement, UnsupportedError, Verified
-from assay_verify.ownership.lists import LONGEST_LINE, Entry, Layout, parse_line
+from assay_verify.ownership.lists import EXACT, LONGEST_LINE, Entry, Layout, parse_line
 from assay_verify.ownership.schemes import verify_for
 from assay_verify.ownership.tallies import Age, Failure, Outcome, Tally
 
@@ -101,7 +101,7 @@ def check_rows(report: Report | None, first_row: int, rows: Sequence[TableRow]) 
 def _check_entry(tally: Tally, line: int, entry: Entry) -> None:
     coin, network, amount, statement = entry
     if amount is not None:
-        tally.amounts[coin, network] += amount
+        tally.amounts[coin, network] = EXACT.add(tally.amounts[coin, network], amount)
     tally.meet(line, coin, network, statement.address)
     if not statement.signatures or not statement.message:
         tally.fail(Failure(line, coin, network, statement.address, Outcome.EMPTY, "it has no message, or no signature"))
