@@ -15,7 +15,7 @@ import pytest
 from coincurve import PrivateKey
 
 from assay import registry
-from assay.chains.descriptors import expand
+from assay.chains.bitcoin.descriptors import expand
 from assay.config import Settings
 from assay.derived_wallets import derive_wallets
 from assay.descriptor_registry import read_descriptors
@@ -130,13 +130,13 @@ def test_a_descriptor_of_the_wrong_kind_finds_nothing_and_stops_the_run(
 def test_a_source_without_histories_says_so(
     listed: Callable[[str], Settings], change: Callable[[str, str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from assay.chains import bitcoin_utxo_file
+    from assay.chains.bitcoin import utxo_file
 
     async def fine(*_: object) -> None:
         return None
 
     for name in ("check_network", "resolve"):
-        monkeypatch.setattr(bitcoin_utxo_file.UtxoFileReader, name, fine)
+        monkeypatch.setattr(utxo_file.UtxoFileReader, name, fine)
     change("registry/chains.toml", 'kind = "electrum"', 'kind = "utxo_file"')
     settings = listed(f"bitcoin,wpkh({TPUB}/0/*),3,cold,none,vault")
     wallets = registry.write_wallets(registry.read_wallets(settings), tmp_path / "wallets.parquet")

@@ -104,7 +104,10 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
     runner.run(
         SQL,
         {
-            **{name: reserves / f"{name}.parquet" for name in ("wallet_balances", "offset_balances", "address_ownership", "snapshot_blocks", "assets")},
+            **{
+                name: reserves / f"{name}.parquet"
+                for name in ("wallet_balances", "offset_balances", "address_ownership", "snapshot_blocks", "assets")
+            },
             **{name: liabilities / f"{name}.parquet" for name in ("liabilities", "control_totals", "flows")},
             **{f"previous_{name}": path for name, path in previous_tables.items()},
             "prices": prices,

@@ -170,7 +170,7 @@ def _check_registry(_given: argparse.Namespace, console: Console) -> int:
 
 
 def _slot(given: argparse.Namespace, console: Console) -> int:
-    from assay.chains.evm_slots import describe, search
+    from assay.chains.evm.slots import describe, search
     from assay.connections import url_of
 
     height, slots = search(Settings.load(), given.chain, given.token, given.holder, connect=url_of)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from assay.chains.asking import Connect, ask
-from assay.chains.descriptors import derive
+from assay.chains.bitcoin.descriptors import derive
 from assay.chains.evidence import SUFFIX, EvidenceArchive
 from assay.chains.interface import Reader
 from assay.config import Chain, Settings

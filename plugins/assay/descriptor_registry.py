@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assay.chains.descriptors import expand
+from assay.chains.bitcoin.descriptors import expand
 from assay.config import Settings
 from assay.errors import RegistryError
 

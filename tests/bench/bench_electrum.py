@@ -19,7 +19,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from assay.chains.bitcoin import reader
-from assay.chains.electrum import Call, ElectrumSession
+from assay.chains.bitcoin.electrum_session import Call, ElectrumSession
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance
 from assay.config import Asset, Chain, Source

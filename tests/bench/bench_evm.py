@@ -24,7 +24,7 @@ import msgspec
 
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.evm import EvmReader
-from assay.chains.evm_abi import BALANCE_OF, GET_ETH_BALANCE, MULTICALL3, address_call, pack_aggregate3
+from assay.chains.evm.abi import BALANCE_OF, GET_ETH_BALANCE, MULTICALL3, address_call, pack_aggregate3
 from assay.chains.interface import SnapshotBlock
 from assay.config import Asset, Chain, Source, Token
 from sandbox.anvil import Anvil

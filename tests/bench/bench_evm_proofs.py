@@ -22,8 +22,8 @@ from eth_hash.auto import keccak
 from trie.hexary import HexaryTrie
 
 from assay.chains.evidence import EvidenceArchive
-from assay.chains.evm_proofs import Prover, slot_key
-from assay.chains.evm_rpc import EvmRpc
+from assay.chains.evm.proofs import Prover, slot_key
+from assay.chains.evm.rpc import EvmRpc
 from assay.chains.health import Meter
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.config import Chain

@@ -85,7 +85,7 @@ def bare_hash(stream: bytes, copies: int) -> str:
 def read(path: Path, scripts: Path, said: dict[str, object]) -> dict[str, float]:
     """Read a file in this process."""
     started = time.perf_counter()
-    from assay.chains.utxo_set import LAYOUTS, Claim, read_utxo_set
+    from assay.chains.bitcoin.utxo_set import LAYOUTS, Claim, read_utxo_set
 
     imported = time.perf_counter() - started
     watched = [bytes.fromhex(line) for line in scripts.read_text().splitlines()]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from assay.chains.evm_abi import MULTICALL3
+from assay.chains.evm.abi import MULTICALL3
 from assay.chains.interface import SnapshotBlock
 from sandbox.evm_crowd import Funded
 from tests.bench.memory import peak_memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.chains.evm_proofs import slot_key
+from assay.chains.evm.proofs import slot_key
 from sandbox.evm import EvmNode
 
 SELECTORS = {"balanceOf": "70a08231", "decimals": "313ce567", "deprecated": "0e136b19"}

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 
 from assay.chains import aelf, http
 from assay.chains.aelf import TOKEN_CONTRACTS, AelfReader, check_address, reader
-from assay.chains.aelf_messages import balance_question, parse_balance, parse_decimals
+from assay.chains.aelf.messages import balance_question, parse_balance, parse_decimals
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token

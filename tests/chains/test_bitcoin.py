@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from assay.chains.bitcoin import check_address, reader
-from assay.chains.bitcoin_electrum import ElectrumReader
+from assay.chains.bitcoin.electrum import ElectrumReader
 from assay.chains.evidence import EvidenceArchive, read_archive
 from assay.chains.interface import Balance, Reader, SnapshotBlock
 from assay.chains.quorum import agree_on_balances, agree_on_block, agree_on_hash
@@ -261,7 +261,7 @@ def recheck(since: int | None) -> Callable[[ElectrumReader], Awaitable[tuple[Sna
 def test_all_headers_from_the_oldest_evidence_on_are_archived_and_linked(
     node: BitcoinNode, mined: MinedChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int, since: int
 ) -> None:
-    monkeypatch.setattr("assay.chains.bitcoin_reader.STRETCH", stretch)
+    monkeypatch.setattr("assay.chains.bitcoin.base.STRETCH", stretch)
     archive = EvidenceArchive("test")
 
     async def work(opened: ElectrumReader) -> str:
@@ -625,7 +625,7 @@ def test_a_refusal_that_may_pass_is_tried_again(node: BitcoinNode, error: dict[s
 
 
 def test_a_reply_over_the_limit_is_not_kept(node: BitcoinNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.chains.electrum._LINE_LIMIT", 4096)
+    monkeypatch.setattr("assay.chains.bitcoin.electrum_session._LINE_LIMIT", 4096)
     with pytest.raises(SourceUnavailableError, match="a reply is longer than"):
         ask(node.electrum_url, read_at(SECOND, addresses_of(node)))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.bitcoin_addresses import NETWORKS, parse_address
+from assay.chains.bitcoin.addresses import NETWORKS, parse_address
 from assay.errors import ConfigError, RegistryError
 from sandbox.bitcoin_keys import AddressPrefixes, address
 from tests.conftest import SHARED

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.bitcoin_addresses import parse_address
-from assay.chains.bitcoin_cashaddr import NotCashAddrError, decode, encode
+from assay.chains.bitcoin.addresses import parse_address
+from assay.chains.bitcoin.cashaddr import NotCashAddrError, decode, encode
 from assay.errors import RegistryError
 
 TRANSLATED = [

@@ -18,7 +18,7 @@ from typing import TypeVar
 import pytest
 
 from assay.chains.bitcoin import check_address, reader
-from assay.chains.bitcoin_electrum import ElectrumReader
+from assay.chains.bitcoin.electrum import ElectrumReader
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.config import Asset, Chain, Source

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from assay.chains.bitcoin import reader
-from assay.chains.bitcoin_core import CoreReader
+from assay.chains.bitcoin.core import CoreReader
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances

@@ -15,7 +15,7 @@ import pytest
 
 from assay.chains import http
 from assay.chains.bitcoin import reader
-from assay.chains.bitcoin_esplora import EsploraReader
+from assay.chains.bitcoin.esplora import EsploraReader
 from assay.chains.evidence import EvidenceArchive, read_archive
 from assay.chains.interface import Balance
 from assay.chains.quorum import agree_on_balances
@@ -271,7 +271,7 @@ def test_a_page_that_comes_again_is_an_error_and_not_a_loop(blocks: list[bytes],
 
 
 def test_a_history_that_never_ends_is_given_up(chain: EsploraChain, addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.chains.bitcoin_esplora._LARGEST_HISTORY", 5)
+    monkeypatch.setattr("assay.chains.bitcoin.esplora._LARGEST_HISTORY", 5)
     count = 0
 
     def made_up(told: Answer) -> Any:

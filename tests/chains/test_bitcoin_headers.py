@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from assay.chains.bitcoin_addresses import NETWORKS
-from assay.chains.bitcoin_headers import check_work, follow, parse_chain, split_headers
-from assay.chains.bitcoin_rules import RULES, Rules
-from assay.chains.coins import ContradictionError
-from assay.chains.transactions import MalformedError, double_sha256, parse_header
+from assay.chains.bitcoin.addresses import NETWORKS
+from assay.chains.bitcoin.coins import ContradictionError
+from assay.chains.bitcoin.headers import check_work, follow, parse_chain, split_headers
+from assay.chains.bitcoin.rules import RULES, Rules
+from assay.chains.bitcoin.transactions import MalformedError, double_sha256, parse_header
 from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, Network, mine
 
 # Dogecoin's block 371,337, the first that was mined together with Litecoin, as its nodes send it.

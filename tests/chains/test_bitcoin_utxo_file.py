@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from assay.chains import bitcoin_utxo_file
 from assay.chains.bitcoin import reader
+from assay.chains.bitcoin import utxo_file as bitcoin_utxo_file
+from assay.chains.bitcoin.transactions import Form
 from assay.chains.evidence import EvidenceArchive, read_archive
 from assay.chains.interface import Balance, Reader, SnapshotBlock
 from assay.chains.quorum import agree_on_balances, agree_on_block, agree_on_hash
-from assay.chains.transactions import Form
 from assay.config import Asset, Chain, Source
 from assay.errors import AssayError, ConfigError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from sandbox.bitcoin import BitcoinNode

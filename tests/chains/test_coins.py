@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.coins import ContradictionError, check_inclusion, replay
-from assay.chains.transactions import Transaction, double_sha256
+from assay.chains.bitcoin.coins import ContradictionError, check_inclusion, replay
+from assay.chains.bitcoin.transactions import Transaction, double_sha256
 
 A, B, TREASURY = b"a", b"b", b"t"
 MINED = Transaction("01" * 32, (b"\x00" * 36,), ((100, TREASURY),))

@@ -19,11 +19,11 @@ from coincurve import PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.chains import descriptors
-from assay.chains.bitcoin_addresses import parse_address
-from assay.chains.descriptor_scripts import checksum, hash160
-from assay.chains.descriptors import derive, expand
-from assay.chains.extended_keys import VERSIONS, ExtendedKeyError, PrivateKeyError, parse_extended_key
+from assay.chains.bitcoin import descriptors
+from assay.chains.bitcoin.addresses import parse_address
+from assay.chains.bitcoin.descriptor_scripts import checksum, hash160
+from assay.chains.bitcoin.descriptors import derive, expand
+from assay.chains.bitcoin.extended_keys import VERSIONS, ExtendedKeyError, PrivateKeyError, parse_extended_key
 from assay.errors import AssayError, ConfigError, RegistryError
 
 KEY = "03a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd"

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
+from assay.chains.answers import AnswerError
 from assay.chains.eos import EosReader, check_address, reader
-from assay.chains.eos_answers import Symbol
+from assay.chains.eos.answers import Symbol
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from assay.chains import http
 from assay.chains.ethereum_beacon import BeaconReader, check_address, reader
-from assay.chains.ethereum_beacon_api import header_root
+from assay.chains.ethereum_beacon.api import header_root
 from assay.chains.evidence import EvidenceArchive, Tape, read_archive
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assay.chains.evm import EvmReader
-from assay.chains.evm_abi import DEPRECATED, MULTICALL3
+from assay.chains.evm.abi import DEPRECATED, MULTICALL3
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.config import Asset, Token
 from assay.errors import AmountError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError

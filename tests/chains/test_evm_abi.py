@@ -7,17 +7,8 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.evm_abi import (
-    BALANCE_OF,
-    GET_ETH_BALANCE,
-    AnswerError,
-    address_call,
-    data,
-    pack_aggregate3,
-    quantity,
-    unpack_aggregate3,
-    word,
-)
+from assay.chains.answers import AnswerError, data, quantity, word
+from assay.chains.evm.abi import BALANCE_OF, GET_ETH_BALANCE, address_call, pack_aggregate3, unpack_aggregate3
 
 ADDRESSES = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
 WORDS = st.integers(0, 2**256 - 1)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.evm_abi import AnswerError
-from assay.chains.evm_blocks import UNHASHED_CHAINS, Header, header_hash, last_at, parse_header
+from assay.chains.answers import AnswerError
+from assay.chains.evm.blocks import UNHASHED_CHAINS, header_hash, parse_header
+from assay.chains.search import Header, last_at
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
 GENESIS = {

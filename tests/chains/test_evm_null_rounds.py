@@ -95,7 +95,7 @@ def test_the_last_block_before_the_moment_is_found_across_heights_without_one(no
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_node_that_lost_its_blocks_is_no_chain_without_them(node: EvmNode, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.chains.evm_rpc._LONGEST_GAP", 1)
+    monkeypatch.setattr("assay.chains.evm.rpc._LONGEST_GAP", 1)
     top = int(node.call("eth_blockNumber"), 16)
     height = next(number for number in range(top, 0, -1) if is_null(number))
     chain = filecoin(finality="confirmations", confirmations=top - height)

@@ -12,7 +12,7 @@ import pytest
 from eth_hash.auto import keccak
 
 from assay.chains.evidence import EvidenceArchive, Tape, read_archive
-from assay.chains.evm_proofs import slot_key
+from assay.chains.evm.proofs import slot_key
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import EvidenceError, SourceMismatchError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.evm_rpc import side_by_side
+from assay.chains.evm.rpc import side_by_side
 from assay.errors import SourceUnavailableError
 
 

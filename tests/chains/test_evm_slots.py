@@ -13,8 +13,8 @@ from typing import Any, cast
 import pytest
 
 from assay.chains.evidence import EvidenceArchive
-from assay.chains.evm_rpc import EvmRpc
-from assay.chains.evm_slots import NAMESPACES, Slot, describe, find_slots, namespace_slot, search
+from assay.chains.evm.rpc import EvmRpc
+from assay.chains.evm.slots import NAMESPACES, Slot, describe, find_slots, namespace_slot, search
 from assay.chains.health import Meter
 from assay.config import Chain, Settings, Token
 from assay.errors import ConfigError, RegistryError, SourceMismatchError

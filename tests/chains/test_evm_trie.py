@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trie import HexaryTrie
 
-from assay.chains.evm_abi import AnswerError
-from assay.chains.evm_trie import EMPTY_ROOT, TrieProofs, decode_list, decode_number, number
+from assay.chains.answers import AnswerError
+from assay.chains.evm.trie import EMPTY_ROOT, TrieProofs, decode_list, decode_number, number
 
 # Short keys and values make tries whose nodes stand inside one another; values as long as accounts make ones whose nodes do not.
 KEYS = st.binary(min_size=3, max_size=3)

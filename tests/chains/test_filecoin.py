@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from assay.chains import http
 from assay.chains.evidence import EvidenceArchive, Tape, read_archive
 from assay.chains.filecoin import FilecoinReader, check_address, reader
-from assay.chains.filecoin_addresses import Address, parse_address
+from assay.chains.filecoin.addresses import Address, parse_address
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.config import Asset, Chain, Source, Token

@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.polkadot import PolkadotReader, check_address, reader
-from assay.chains.polkadot_storage import (
+from assay.chains.polkadot.storage import (
     account_key,
     asset_balance,
     asset_decimals,

@@ -23,12 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, Reader, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.chains.ripple import EARLIEST, FACTS, check_address, reader
-from assay.chains.ripple_ledgers import EPOCH, encode_address, parse_ledger, token_units
+from assay.chains.ripple.ledgers import EPOCH, encode_address, parse_ledger, token_units
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AmountError, AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from tests.chains.scripted_server import Answer, Request, ScriptedServer, altered, cut_off

@@ -23,12 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.chains.ton import TonReader, check_address, reader
-from assay.chains.ton_cells import Address, Cell, address_cell, jetton_decimals, parse_address, read_address, read_bag, write_bag
+from assay.chains.ton.cells import Address, Cell, address_cell, jetton_decimals, parse_address, read_address, read_bag, write_bag
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AmountError, AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from tests.chains.scripted_server import Answer, NotScripted, Request, ScriptedServer, altered, cut_off

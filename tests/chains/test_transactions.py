@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.chains.bitcoin_rules import RULES
-from assay.chains.transactions import MalformedError, double_sha256, parse_header, parse_transaction
+from assay.chains.bitcoin.rules import RULES
+from assay.chains.bitcoin.transactions import MalformedError, double_sha256, parse_header, parse_transaction
 from sandbox.bitcoin_keys import KINDS, Coin, Output, Transaction, Wallet
 
 GENESIS_HEADER = (

@@ -21,13 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chains import http
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import EvidenceArchive, read_archive
-from assay.chains.evm_abi import AnswerError
 from assay.chains.interface import Balance, Reader, SnapshotBlock
 from assay.chains.quorum import agree_on_balances
 from assay.chains.tron import FACTS, check_address, reader
-from assay.chains.tron_accounts import decode_address, owned
-from assay.chains.tron_blocks import block_id, parse_block
+from assay.chains.tron.accounts import decode_address, owned
+from assay.chains.tron.blocks import block_id, parse_block
 from assay.config import Asset, Chain, Source, Token
 from assay.errors import AmountError, AssayError, ConfigError, RegistryError, SourceBehindError, SourceMismatchError, SourceUnavailableError
 from tests.chains.scripted_server import Answer, NotScripted, Request, ScriptedServer, altered, cut_off

@@ -19,9 +19,9 @@ from coincurve import PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.chains import utxo_set
-from assay.chains.utxo_kernels import decompress_amount, read_compact, read_varint, write_varint
-from assay.chains.utxo_set import LAYOUTS, Claim, CutOffError, UnspentCoin, UtxoSetError, read_utxo_set
+from assay.chains.bitcoin import utxo_set
+from assay.chains.bitcoin.utxo_kernels import decompress_amount, read_compact, read_varint, write_varint
+from assay.chains.bitcoin.utxo_set import LAYOUTS, Claim, CutOffError, UnspentCoin, UtxoSetError, read_utxo_set
 from sandbox.bitcoin_blocks import LITECOIN, mine
 from sandbox.litecoin import LitecoinNode, find_litecoind
 from sandbox.scenario import wallets
@@ -288,7 +288,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     script = f"""
 import struct
 from pathlib import Path
-from assay.chains.utxo_set import Claim, LAYOUTS, UtxoSetError, read_utxo_set
+from assay.chains.bitcoin.utxo_set import Claim, LAYOUTS, UtxoSetError, read_utxo_set
 raw = Path({str(tmp_path / "file")!r}).read_bytes()
 large = Path({str(tmp_path / "large")!r})
 def use(path, copies):
@@ -316,7 +316,7 @@ def test_kernels_work_where_compiled_code_cannot_be_kept(tmp_path: Path) -> None
 import numba.core.caching as caching
 for locator in caching.CacheImpl._locator_classes:
     locator.from_function = classmethod(lambda cls, function, file: None)
-from assay.chains.utxo_kernels import decompress_amount
+from assay.chains.bitcoin.utxo_kernels import decompress_amount
 print(decompress_amount(9, 100))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env={"PYTHONPATH": "plugins"})

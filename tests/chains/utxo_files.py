@@ -16,8 +16,8 @@ from pathlib import Path
 
 from coincurve import PublicKey
 
-from assay.chains.transactions import Form, read_length, read_transaction
-from assay.chains.utxo_set import Claim
+from assay.chains.bitcoin.transactions import Form, read_length, read_transaction
+from assay.chains.bitcoin.utxo_set import Claim
 
 MAGIC = bytes.fromhex("fabfb5da")
 

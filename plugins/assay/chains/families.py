@@ -1,4 +1,4 @@
-"""Which module reads which chain family. Adding a family is one module and one line here."""
+"""Which module reads which chain family. Adding a family is one module or package, and one line here."""
 
 from __future__ import annotations
 

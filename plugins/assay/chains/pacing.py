@@ -1,4 +1,4 @@
-"""A client-side limit on how many requests a source is sent per second.
+"""Work of one source side by side, and a client-side limit on how many requests it is sent per second.
 
 Written here because a batch may count more requests than one second allows, which the token buckets at hand refuse:
 a batch is let go when everything sent before it has been paid for, and then blocks the next one for as long as its own
@@ -8,6 +8,10 @@ size costs. There is no burst to save up: an idle minute earns nothing.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Pacer:
@@ -33,3 +37,13 @@ class Pacer:
         self._free_at = start + requests / self._rate
         if start > now:
             await asyncio.sleep(start - now)
+
+
+async def gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all of the work and return its results in order; the first error ends the rest and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item) for item in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]

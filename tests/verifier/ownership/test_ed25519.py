@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from assay.chains.polkadot_storage import encode_ss58
-from assay.chains.ton_cells import parse_address
+from assay.chains.polkadot.storage import encode_ss58
+from assay.chains.ton.cells import parse_address
 from assay_verify.ownership import ed25519
 from assay_verify.ownership.ed25519 import Ed25519
 from assay_verify.ownership.ed25519_accounts import _authentication_key, _is_cardano, _stellar

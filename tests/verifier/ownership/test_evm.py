@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.chains.filecoin_addresses import parse_address
+from assay.chains.filecoin.addresses import parse_address
 from assay_verify.ownership.evm import EIP191, EIP191_ABI_HASHED, EIP191_HASHED, EIP712, TYPED_DATA, eip55
 from assay_verify.ownership.interface import NotVerifiedError, Scheme, Statement
 from tests.verifier.ownership.one_bit import PLACES, assert_each_bit_counts

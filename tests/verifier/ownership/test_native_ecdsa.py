@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.chains.filecoin_addresses import parse_address
+from assay.chains.filecoin.addresses import parse_address
 from assay_verify.ownership.encodings import bech32, conflux_base32, hash160
 from assay_verify.ownership.evm import account_of
 from assay_verify.ownership.interface import NotVerifiedError, Statement
