@@ -73,7 +73,16 @@ TABLES: dict[str, dict[str, str]] = {
         "asset": TEXT,
         "decimals": NUMBER,
         **dict.fromkeys(
-            ("reserves", "reserves_encumbered", "reserves_proven", "liabilities_gross", "liabilities_net", "liabilities_netted_by_user", "surplus"), AMOUNT
+            (
+                "reserves",
+                "reserves_encumbered",
+                "reserves_proven",
+                "liabilities_gross",
+                "liabilities_net",
+                "liabilities_netted_by_user",
+                "surplus",
+            ),
+            AMOUNT,
         ),
         **dict.fromkeys(("ratio_gross", "ratio_net", "ratio_netted_by_user", "ratio_unencumbered", "ratio_proven"), RATIO + "?"),
         "fully_backed": FLAG,

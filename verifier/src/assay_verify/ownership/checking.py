@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 from assay_verify.findings import MalformedError
 from assay_verify.ownership import challenge
+from assay_verify.ownership.archived import NOTE, ArchivedContracts
+from assay_verify.ownership.chain_state import ChainState
 from assay_verify.ownership.challenge import Challenge
 from assay_verify.ownership.interface import NotVerifiedError, Statement, UnsupportedError, Verified
 from assay_verify.ownership.lists import EXACT, LONGEST_LINE, Entry, Layout, parse_line
-from assay_verify.ownership.schemes import verify_for
+from assay_verify.ownership.schemes import NO_STATE, verify_for
 from assay_verify.ownership.tallies import Age, Failure, Outcome, Tally
 
 MOVEMENT = "movement"
@@ -47,11 +49,13 @@ class Report:
         names: Entity, series and moment.
         blocks: Snapshot blocks: height and hash by chain.
         networks: By chain: what `schemes.verify_for` knows it by.
+        contracts: By chain: what its contracts answered, where some were asked.
     """
 
     names: tuple[str, str, str]
     blocks: dict[str, tuple[int, str]]
     networks: dict[str, str]
+    contracts: dict[str, ArchivedContracts] = field(default_factory=dict)
 
 
 def check_lines(layout: Layout, first_line: int, content: bytes) -> Tally:
@@ -90,11 +94,12 @@ def check_rows(report: Report | None, first_row: int, rows: Sequence[TableRow]) 
             tally.fail(failed(Outcome.MALFORMED, problem))
         elif row.status in (Outcome.NONE, Outcome.MOVEMENT):
             tally.succeed(row.chain, Outcome(row.status))
-        elif problem := _text_problem(report, row):
+        elif problem := _block_problem(report, row) or _text_problem(report, row):
             tally.fail(failed(Outcome.FAILED, problem))
         else:
             network = report.networks.get(row.chain, row.chain) if report else row.chain
-            _verify(tally, number, Entry(row.chain, network, None, row.statement), Age(row.status), row.scheme)
+            entry = Entry(row.chain, network, None, row.statement)
+            _verify(tally, number, entry, Age(row.status), row.scheme, _state_of(report, row))
     return tally
 
 
@@ -115,10 +120,24 @@ def _check_entry(tally: Tally, line: int, entry: Entry) -> None:
     _verify(tally, line, entry, age)
 
 
-def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None = None) -> None:
+def _block_problem(report: Report | None, row: TableRow) -> str:
+    """Say what is wrong with the block at which a row says that a contract was asked."""
+    if not row.verified_at_block or report is None:
+        return ""
+    known = report.blocks.get(row.chain, (0, ""))[1]
+    return "" if row.verified_at_block == known else f"it was asked at {row.verified_at_block[:80]}, which is not the snapshot block"
+
+
+def _state_of(report: Report | None, row: TableRow) -> ChainState:
+    """Return what of the chain a row's scheme may ask: the archived answers, where a contract was asked."""
+    archived = report.contracts.get(row.chain) if report and row.verified_at_block else None
+    return ChainState(contracts=archived.contracts()) if archived else NO_STATE
+
+
+def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None = None, state: ChainState = NO_STATE) -> None:
     coin, network, _, statement = entry
     try:
-        verified = _verified(statement, network, scheme)
+        verified = _verified(statement, network, scheme, state)
     except NotVerifiedError as error:
         tally.fail(Failure(line, coin, network, statement.address, Outcome.FAILED, str(error)))
         return
@@ -127,15 +146,16 @@ def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None 
         return
     tally.succeed(coin, Outcome.VERIFIED)
     tally.schemes[verified.scheme][age] += 1
-    if verified.note:
-        tally.notes[verified.note] += 1
+    note = NOTE if state.contracts else verified.note
+    if note:
+        tally.notes[note] += 1
     if challenge.is_challenge(statement.message):
         tally.reports[challenge.parse(statement.message).report] += 1
 
 
-def _verified(statement: Statement, network: str, scheme: str | None) -> Verified:
+def _verified(statement: Statement, network: str, scheme: str | None, state: ChainState) -> Verified:
     try:
-        verified = verify_for(statement, network)
+        verified = verify_for(statement, network, state)
     except (NotVerifiedError, UnsupportedError):
         raise
     except Exception as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay_verify import facts, manifest
 from assay_verify.findings import Findings, MalformedError, UnusableInputError
-from assay_verify.ownership import table, wallets
+from assay_verify.ownership import archived, table, wallets
 from assay_verify.ownership.sources import Source
 from assay_verify.publication import require_publication
 
@@ -37,11 +37,15 @@ def _of_publication(folder: Path, findings: Findings) -> Source:
         raise UnusableInputError(f"{folder} has no {wallets.PATH}", "This publication proves no ownership; give another, or a list")
     try:
         known = manifest.read(folder)
-        opened = table.open_table(file, table.report_of(known, facts.read((folder / facts.FILE_NAME).read_bytes())))
+        chains = facts.read((folder / facts.FILE_NAME).read_bytes())
+        opened = table.open_table(file, table.report_of(known, chains, folder))
     except (MalformedError, FileNotFoundError) as error:
         raise UnusableInputError(f"{folder} cannot be read: {error}", "Look at it with `assay-verify publication`") from error
-    with findings.check("ownership.listed", "The table, and what is said about chains, are those that the manifest lists.") as check:
-        for path in (wallets.PATH, facts.FILE_NAME):
+    with findings.check(
+        "ownership.listed", "The table, what is said about chains, and what contracts answered are as the manifest lists them."
+    ) as check:
+        asked = [archived.place(chain) for chain in chains.values() if chain.family == "evm" and archived.place(chain) in known.files]
+        for path in (wallets.PATH, facts.FILE_NAME, *asked):
             found, listed = manifest.measure(folder / path)[1], known.files.get(path, {}).get("sha256")
             check.expect(listed == found, f"{path} has the SHA-256 {found}, and the manifest lists {listed}")
     wallets.check_wallets(findings, folder, known)

@@ -10,6 +10,7 @@ from assay_verify import manifest, rows
 from assay_verify.facts import Chain
 from assay_verify.findings import MalformedError
 from assay_verify.manifest import Manifest
+from assay_verify.ownership import archived
 from assay_verify.ownership.checking import Report, TableRow, check_rows
 from assay_verify.ownership.interface import Statement
 from assay_verify.ownership.sources import Source, changed
@@ -45,18 +46,25 @@ def open_table(path: Path, report: Report | None) -> Source:
     )
 
 
-def report_of(known: Manifest, chains: Mapping[str, Chain]) -> Report:
+def report_of(known: Manifest, chains: Mapping[str, Chain], folder: Path) -> Report:
     """Return what fresh texts of a publication have to name, and how its chains sign.
 
     Args:
         known: Its manifest.
         chains: Its facts about chains.
+        folder: It.
     """
+    hashes = {block["chain"]: block["hash"] for block in known.values["snapshot_blocks"]}
     return Report(
         names=(known.values["entity"], known.values["series"], time_text(known.as_of)),
         blocks={block["chain"]: (block["height"], block["hash"]) for block in known.values["snapshot_blocks"]},
         # Addresses of the Bitcoin family differ by network; the others' chains sign as their family does.
         networks={name: chain.network if chain.family == "bitcoin" else chain.family for name, chain in chains.items()},
+        contracts={
+            name: archived.read(folder, chain, hashes[name])
+            for name, chain in chains.items()
+            if chain.family == "evm" and name in hashes and archived.place(chain) in known.files
+        },
     )
 
 
