@@ -6,7 +6,6 @@ import argparse
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ def _attest(console: Console) -> int:
     from assay.attest import attest
     from assay.config import Settings
     from assay.errors import AssayError
-    from assay.terminal import newest, show
+    from assay.terminal import newest, show, verify
     from sandbox.processes import StartError
     from sandbox.scenario import FIRST, SECOND
 
@@ -67,13 +66,13 @@ def _attest(console: Console) -> int:
             attest(airflow.api, settings, moments, console, check=airflow.check, seconds=_RUN_SECONDS)
         publication = newest(settings)
         show(publication, console)
-        verified = subprocess.run([str(Path(sys.executable).parent / "assay-verify"), "publication", str(publication)], check=False)
+        verified = verify(publication)
     except (AssayError, StartError) as error:
         console.print("[bold red]failed[/]", end=" ")
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
     console.print(f"took {time.monotonic() - started:.0f} s; the report is {publication / 'report.html'}", soft_wrap=True)
-    return verified.returncode
+    return verified
 
 
 def _airflow(console: Console, port: int) -> int:

@@ -25,7 +25,7 @@ STATIC = 10
 UNSIGNED = 11
 """The number of the wallet, on each chain, for which nobody signs."""
 
-BIP137, BITCOIN_MULTISIG, BIP322 = "bip137", "bitcoin-multisig", "bip322"
+BIP137, BITCOIN_MULTISIG, BIP322 = "bip137", "bitcoin_multisig", "bip322"
 EIP191, EIP191_HASHED, EIP712, EIP1271, EOA_OWNERS = "eip191", "eip191_hashed", "eip712", "eip1271", "eoa_owners"
 
 _EOA_WAYS = {3: EIP712, 6: EIP191_HASHED}

@@ -29,8 +29,12 @@ from rich.console import Console
 from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.attest import DAGS, RunError, attest
 from assay.config import Settings
-from assay.lake import format_as_of
+from assay.errors import EvidenceError
+from assay.lake import format_as_of, sha256_of
+from assay.origin import find
 from assay.publication.log import Log
+from assay.publication.manifest import TABLES
+from assay.replay import replay
 from sandbox.airflow import Airflow, migrate
 from sandbox.deployment import ROOT, Deployment
 from sandbox.scenario import FIRST, SECOND
@@ -157,12 +161,13 @@ def test_a_ledger_that_lost_a_user_stops_the_run_with_its_reason_and_the_last_pu
         if row["asset"] == "BTC"
     ]
     assert (int(row["reserves"]), int(row["liabilities_gross"]), str(row["ratio_gross"])) == (13_573_500_000, 13_066_400_000, "1.03880946")
-    verified = subprocess.run(
-        [str(Path(sys.executable).parent / "assay-verify"), "publication", str(running.series / "2023-02-17T160000Z")],
-        capture_output=True,
-        check=False,
-    )
-    assert verified.returncode == 0, verified.stdout.decode()
+    for what in (["publication"], ["balances", "--all-proven"], ["ownership"]):
+        verified = subprocess.run(
+            [str(Path(sys.executable).parent / "assay-verify"), *what, str(running.series / "2023-02-17T160000Z")],
+            capture_output=True,
+            check=False,
+        )
+        assert verified.returncode == 0, verified.stdout.decode()
 
 
 def test_airflow_knows_no_import_error_and_shows_mapped_tasks_and_documentation(running: Running) -> None:
@@ -225,3 +230,18 @@ def test_a_correction_waits_for_two_people_and_names_the_publication_it_replaces
     assert "the sign-off was missing" in json.dumps(manifest)
     assert "sign_off" not in pq.read_table(corrected / "tables" / "coverage.parquet").column("item").to_pylist()
     assert [entry.revision for entry in Log.read(running.series).entries] == [1, 1, 2]
+
+
+def test_once_the_sandbox_is_gone_every_table_comes_out_of_the_evidence_again(running: Running, tmp_path: Path) -> None:
+    running.deployment.__exit__(None, None, None)
+    found = replay(running.settings, running.series / "2023-02-17T160000Z", tmp_path)
+    assert {item.table for item in found} == set(TABLES)
+    assert [item.table for item in found if not item.same_bytes] == []
+
+
+def test_an_altered_snapshot_is_not_replayed(running: Running, tmp_path: Path) -> None:
+    folder = running.series / "2023-02-17T160000Z"
+    liabilities = find(running.settings, sha256_of(folder / "manifest.json")).liabilities / "liabilities.parquet"
+    liabilities.write_bytes(liabilities.read_bytes()[:-1])
+    with pytest.raises(EvidenceError, match="not the file that the publication was computed from"):
+        replay(running.settings, folder, tmp_path)

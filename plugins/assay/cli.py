@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -132,10 +131,9 @@ def _show(given: argparse.Namespace, console: Console) -> int:
 
 
 def _verify(given: argparse.Namespace, _console: Console) -> int:
-    from assay.terminal import newest
+    from assay.terminal import newest, verify
 
-    folder = given.folder or newest(Settings.load())
-    return subprocess.run([str(Path(sys.executable).parent / "assay-verify"), "publication", str(folder)], check=False).returncode
+    return verify(given.folder or newest(Settings.load()))
 
 
 def _replay(given: argparse.Namespace, console: Console) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec.structs
 import pytest
 
 from assay.chains.interface import Balance, SnapshotBlock
@@ -17,7 +18,10 @@ BALANCES = [Balance(address="0x1", asset="ETH", amount=5, evidence="e"), Balance
 
 def test_sources_that_agree_stand() -> None:
     assert agree_on_block({"a": BLOCK, "b": BLOCK}) == BLOCK
-    assert agree_on_balances("ethereum", {"a": BALANCES, "b": [replace(item, evidence="other") for item in BALANCES]}) == BALANCES
+    assert (
+        agree_on_balances("ethereum", {"a": BALANCES, "b": [msgspec.structs.replace(item, evidence="other") for item in BALANCES]})
+        == BALANCES
+    )
     agree_on_hash(BLOCK, {"a": "0xaa", "b": "0xaa"})
 
 
@@ -29,7 +33,7 @@ def test_different_blocks_are_refused_with_who_said_what() -> None:
 @pytest.mark.parametrize("row", [0, 1])
 def test_one_unit_of_difference_is_refused_with_who_said_what(row: int) -> None:
     other = list(BALANCES)
-    other[row] = replace(other[row], amount=other[row].amount + 1)
+    other[row] = msgspec.structs.replace(other[row], amount=other[row].amount + 1)
     with pytest.raises(SourceMismatchError) as caught:
         agree_on_balances("ethereum", {"honest": BALANCES, "liar": other})
     assert f"honest says {BALANCES[row].amount}, liar says {BALANCES[row].amount + 1}" in str(caught.value)

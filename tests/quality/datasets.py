@@ -110,6 +110,7 @@ BREAKING: dict[str, dict[str, tuple[Rows, str]]] = {
         "evidence_referenced": ([wallet(BITCOIN, 17, "BTC", 1, evidence="E" * 64)], "bitcoin-address-017"),
         "one_block": ([wallet(BITCOIN, 18, "BTC", 1, block_hash="other")], "chain bitcoin"),
         "block_not_after_as_of": ([wallet(BITCOIN, 19, "BTC", 1, block_time="2023-02-17T16:00:01Z")], "bitcoin-address-019"),
+        "ownership_known": ([wallet(BITCOIN, 22, "BTC", 1, ownership_status="failed")], "bitcoin-address-022"),
         "live_read_after_block": ([wallet(BITCOIN, 21, "BTC", 1, read_height=1, read_time="2023-02-17T16:00:01Z")], "bitcoin-address-021"),
         "no_asset_left_out": ([wallet(ETHEREUM, 20, "ETH", 1)], "ethereum-address-020"),
     },

@@ -151,7 +151,7 @@ def test_every_chain_has_every_way_of_signing_that_it_can_have(rows: Rows) -> No
         first = statement.signatures[0]
         if scheme == "bip322":
             return f"{plan.kind} {first[:3]}"
-        return plan.kind + " messages" * (scheme == "bitcoin-multisig") + " message" * (scheme == "bip137")
+        return plan.kind + " messages" * (scheme == "bitcoin_multisig") + " message" * (scheme == "bip137")
 
     ways = {chain: {form(*row) for row in of_chain(rows, chain)} for chain in NETWORKS}
     messages = {"p2pkh message", "p2wpkh message", "p2sh_p2wpkh message", "p2sh_multisig messages", "p2wsh_multisig messages"}

@@ -29,7 +29,7 @@ SUMMA = VECTORS / "summa" / "signatures.csv"
 CHAINS = read_catalogue(REPOSITORY / "data" / "registry")[1]
 COUNTED = {
     "bip137": 3,
-    "bitcoin-multisig": 7,
+    "bitcoin_multisig": 7,
     "ed25519_okx": 7,
     "eip191_hashed": 10,
     "okx_ecdsa": 10,

@@ -29,7 +29,7 @@ _HEADERS = {"P2SH": (UNCOMPRESSED_KEY, COMPRESSED_KEY), "P2SH-P2WSH": (COMPRESSE
 class BitcoinMultisig:
     """P2SH, P2WSH and P2SH-P2WSH addresses of m-of-n scripts."""
 
-    name = "bitcoin-multisig"
+    name = "bitcoin_multisig"
     specification = "https://github.com/okx/proof-of-reserves"
 
     def verify(self, statement: Statement) -> Verified:
