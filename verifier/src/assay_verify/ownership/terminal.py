@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay_verify import __version__
 from assay_verify.findings import Exit
 from assay_verify.ownership.tallies import Age, Failure, Outcome
-from assay_verify.ownership.verification import VerifiedOwnership
 from assay_verify.terminal import check_lines, paint, sections
+
+if TYPE_CHECKING:
+    from assay_verify.ownership.verification import VerifiedOwnership
 
 _COINS = 40
 """Lines of the table of coins; the rarer ones are counted together. `--json` has all of them."""
