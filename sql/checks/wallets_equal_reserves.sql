@@ -1,5 +1,5 @@
--- The wallet balances of an asset add up to its reserves, its encumbered wallets to the encumbered part, and its proven wallets to
--- the proven part.
+-- The wallet balances of an asset add up to its reserves, its encumbered wallets to the encumbered part, and its proven
+-- wallets to the proven part.
 with wallet_sums as (
     select
         asset,
