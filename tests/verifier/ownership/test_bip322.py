@@ -352,7 +352,7 @@ def test_a_proof_of_funds_names_what_it_unlocks_and_what_it_does_not_show() -> N
         {"where": bytes(32) + b"\xff" * 4},
         {"place": 1},  # anybody can unlock it
     ],
-    ids=lambda options: "-".join(options),
+    ids="-".join,
 )
 def test_a_proof_of_funds_with_anything_wrong_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(NotVerifiedError):
