@@ -7,11 +7,15 @@ import sys
 from dataclasses import replace
 
 import pytest
-from py_ecc.bls import G2ProofOfPossession
 
 from assay_verify.ownership.bls import BLS, BLS_HASHED
 from assay_verify.ownership.evm import eip191_hashed
 from assay_verify.ownership.interface import NotVerifiedError, Scheme, Statement, UnsupportedError
+
+LIMIT = sys.getrecursionlimit()
+from py_ecc.bls import G2ProofOfPossession  # noqa: E402
+
+sys.setrecursionlimit(LIMIT)  # py_ecc lifts it for the whole process, and other tests nest JSON on purpose
 
 TEXT = "I am an OKX address"
 KEY = G2ProofOfPossession.SkToPk(41)
@@ -75,3 +79,9 @@ def test_without_the_library_it_is_unsupported(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "py_ecc.bls.ciphersuites", None)
     with pytest.raises(UnsupportedError, match="py_ecc"):
         BLS_HASHED.verify(statement())
+
+
+def test_the_recursion_limit_stays_as_it_was() -> None:
+    """With py_ecc's own limit, JSON that is nested deeply enough ends the process instead of being refused."""
+    BLS_HASHED.verify(statement())
+    assert sys.getrecursionlimit() < 10_000

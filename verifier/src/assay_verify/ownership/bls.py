@@ -16,6 +16,7 @@ installed unless asked for.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from assay_verify.ownership.interface import NotVerifiedError, Scheme, Statement
 
 _KEY_BYTES, _SIGNATURE_BYTES, _CREDENTIALS_BYTES = 48, 96, 32
 _BLS_PREFIX = b"\0"
+_DEPTH = 100_000
+"""What py_ecc itself sets, for powers that it takes by recursion."""
 
 
 def _plain(text: bytes) -> bytes:
@@ -47,17 +50,27 @@ class Bls:
 
     def verify(self, statement: Statement) -> Verified:
         """Check that the key signed and that the address is the key or its hash; see `interface.Scheme`."""
-        try:
-            from eth_typing import BLSPubkey, BLSSignature  # noqa: PLC0415 (optional, and slow to import)
-            from py_ecc.bls.ciphersuites import G2ProofOfPossession  # noqa: PLC0415 (as above)
-        except ImportError:
-            raise UnsupportedError("BLS signatures need py_ecc, which is not installed: pip install py_ecc") from None
         key = _key(statement)
         signature = hexadecimal(only_signature(statement), _SIGNATURE_BYTES, "the signature")
-        # It refuses points outside the group, other spellings of a point, and the point at infinity.
-        if not G2ProofOfPossession.Verify(BLSPubkey(key), self.signed(text_of(statement)), BLSSignature(signature)):
+        if not _holds(key, self.signed(text_of(statement)), signature):
             raise NotVerifiedError("the signature is not by this key over this text")
         return Verified(scheme=self.name, keys=(key.hex(),))
+
+
+def _holds(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Check a signature; points outside the group, other spellings of a point and the point at infinity are refused."""
+    limit = sys.getrecursionlimit()
+    try:
+        from eth_typing import BLSPubkey, BLSSignature  # noqa: PLC0415 (optional, and slow to import)
+        from py_ecc.bls.ciphersuites import G2ProofOfPossession  # noqa: PLC0415 (as above)
+
+        sys.setrecursionlimit(max(limit, _DEPTH))
+        return bool(G2ProofOfPossession.Verify(BLSPubkey(key), message, BLSSignature(signature)))
+    except ImportError:
+        raise UnsupportedError("BLS signatures need py_ecc, which is not installed: pip install py_ecc") from None
+    finally:
+        # py_ecc lifts the limit for good when it is imported, and then JSON that is nested deeply enough ends the process.
+        sys.setrecursionlimit(limit)
 
 
 def _key(statement: Statement) -> bytes:
