@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,9 +16,11 @@ Change = Callable[[str, str, str], None]
 BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
 ETHEREUM = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 
+AS_OF = datetime(2023, 2, 17, 16, tzinfo=UTC)
+
 
 def test_wallets_are_written_with_their_line_numbers(config_file: Path, tmp_path: Path) -> None:
-    path = reserves.check_registry(Settings.load(config_file), tmp_path / "out")
+    path = reserves.check_registry(Settings.load(config_file), AS_OF, tmp_path / "out")
     rows = pq.read_table(path).to_pylist()
     assert [(row["chain"], row["address"], row["row"]) for row in rows] == [("bitcoin", BITCOIN, 2), ("ethereum", ETHEREUM, 3)]
 
@@ -75,7 +78,7 @@ def test_a_configured_chain_without_wallets_is_refused_rather_than_counted_as_no
     with pytest.raises(RegistryError, match="bitcoin has no wallet"):
         check_registry(settings)
     with pytest.raises(RegistryError, match="bitcoin has no wallet"):
-        reserves.check_registry(settings, tmp_path / "out")
+        reserves.check_registry(settings, AS_OF, tmp_path / "out")
 
 
 def test_the_whole_registry_is_checked_without_asking_a_node(config_file: Path) -> None:

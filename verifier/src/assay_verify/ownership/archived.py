@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from assay_verify import archives
-from assay_verify.facts import Chain
 from assay_verify.findings import MalformedError
 from assay_verify.ownership.chain_state import Contracts, RevertedError
 from assay_verify.ownership.interface import UnsupportedError
 
+if TYPE_CHECKING:
+    from assay_verify.facts import Chain
+
+_SUFFIX = ".jsonl.zst"
 NOTE = "a contract's word, as the evidence has it: ask a node of your own"
 
 
@@ -54,7 +57,7 @@ class ArchivedContracts:
 
 def place(chain: Chain) -> str:
     """Return where a chain's answers stand in a publication."""
-    return f"evidence/{chain.name}/recheck/{chain.sources[0]}{archives.SUFFIX}"
+    return f"evidence/{chain.name}/recheck/{chain.sources[0]}{_SUFFIX}"
 
 
 def read(folder: Path, chain: Chain, block_hash: str) -> ArchivedContracts:
@@ -68,6 +71,9 @@ def read(folder: Path, chain: Chain, block_hash: str) -> ArchivedContracts:
     Raises:
         MalformedError: The archive cannot be read, or a line of it has not its form.
     """
+    # Worker processes load this module for its class, and nothing else of Parquet's library.
+    from assay_verify import archives  # noqa: PLC0415
+
     answers: dict[tuple[str, str], bytes | None] = {}
     codes: dict[str, bytes] = {}
     for _, exchange in archives.exchanges([folder / place(chain)]):
