@@ -55,6 +55,15 @@ def test_what_a_key_signs_verifies(form: str, number: int, text: str) -> None:
     assert OKX_ECDSA.verify(signed(form, number, text)).keys == (PrivateKey.from_int(number).public_key.format().hex(),)
 
 
+def test_an_address_of_aelf_may_begin_like_another_chains() -> None:
+    found = {}
+    for number in range(1, 4000):
+        statement = signed("aelf", number, "a")
+        found.setdefault(statement.address[:1], statement)
+    assert found["r"].address.startswith("r")
+    assert all(OKX_ECDSA.verify(statement).scheme == "okx_ecdsa" for statement in found.values())
+
+
 @EACH
 @given(number=KEYS, place=PLACES)
 @settings(max_examples=40, deadline=None)

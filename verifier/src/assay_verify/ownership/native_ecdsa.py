@@ -86,10 +86,9 @@ def _address(key: bytes, like: str) -> str:
         return bech32(human, hash160(compressed(key)))
     if human in _ETHERMINT:
         return bech32(human, account_of(key))
-    for beginning, write in _FORMS.items():
-        if like.startswith(beginning):
-            return write(key)
-    return base58_check(double_sha256(key)) if like.isalnum() else ""
+    if like.isalnum() and len(like) > _LONGEST_OTHER:
+        return base58_check(double_sha256(key))
+    return next((write(key) for beginning, write in _FORMS.items() if like.startswith(beginning)), "")
 
 
 def _filecoin(key: bytes) -> str:
@@ -109,7 +108,9 @@ _FORMS: dict[str, Callable[[bytes], str]] = {
     "hx": lambda key: "hx" + hashlib.sha3_256(key[1:]).digest()[-20:].hex(),
     "r": lambda key: ripple_address(compressed(key)),
 }
-"""How an address that begins so is written; aelf's have no beginning of their own."""
+"""How an address that begins so is written."""
+_LONGEST_OTHER = 42
+"""Characters of the longest of these (`hx…`). aelf's addresses are 36 bytes in BASE58, so longer, and may begin with anything, `r` or `f1` too."""
 
 
 OKX_ECDSA = OkxEcdsa()
