@@ -3,11 +3,12 @@
 Starts by itself when both snapshots of one attested moment are there; it is not started by hand.
 
 1. `gather_inputs` takes the newest snapshots of the moment, and waits where one of them is just being repeated.
-2. `load_prices`, then `compute_tables`: every published table in DuckDB, exact, with checks between the tables.
-3. `validate` runs the expectations on wallets, balances, liabilities, prices, ratios and deltas; warnings go into the coverage table.
-4. `stage_publication` builds the whole folder aside: tables, evidence, contracts, report, manifest.
-5. Sign-off: two people approve in Airflow, unless the configuration turns it off (which is published).
-6. `publish` puts the folder in place in one step and appends to the log.
+2. `commit_liabilities` builds the sum tree over what users are owed, and the private index that their proofs are cut with.
+3. `load_prices`, then `compute_tables`: every published table in DuckDB, exact, with checks between the tables and against the tree.
+4. `validate` runs the expectations on wallets, balances, liabilities, prices, ratios and deltas; warnings go into the coverage table.
+5. `stage_publication` builds the whole folder aside: tables, tree, evidence, contracts, report, manifest.
+6. Sign-off: two people approve in Airflow, unless the configuration turns it off (which is published).
+7. `publish` puts the folder in place in one step and appends to the log.
 
 **When it fails**: the log's last line names the table, the row and the next step; the last publication stands as it was. To publish a
 moment again with other content, trigger both snapshots with the parameter `correction`. See `docs/runbook.md`.
@@ -44,13 +45,27 @@ def load_prices() -> str:
     return str(prices.load(run.settings, run.as_of, run.folder("snapshot", "prices")))
 
 
-@task(execution_timeout=timedelta(hours=2))
-def compute_tables(inputs: dict[str, Any], prices: str) -> str:
-    """Compute every published table and check them against each other."""
-    from assay import attestation
+@task(execution_timeout=timedelta(hours=6))
+def commit_liabilities(inputs: dict[str, Any]) -> str:
+    """Build the sum tree over the liabilities, and the private index of its leaves."""
+    from assay.commitments import pipeline
+    from assay.connections import secret_of
 
     run = current_run()
-    return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), run.private_folder("marts", "tables")))
+    folder = run.private_folder("marts", "commitment")
+    return str(pipeline.commit(run.settings, run.as_of, inputs, folder, secret_of=secret_of))
+
+
+@task(execution_timeout=timedelta(hours=2))
+def compute_tables(inputs: dict[str, Any], prices: str, commitment: str) -> str:
+    """Compute every published table and check them against each other."""
+    from assay import attestation
+    from assay.commitments.pipeline import COMMITMENT, TREE
+
+    run = current_run()
+    published = Path(commitment) / TREE / COMMITMENT
+    folder = run.private_folder("marts", "tables")
+    return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), published, folder))
 
 
 @task(execution_timeout=timedelta(hours=1))
@@ -63,12 +78,13 @@ def validate(inputs: dict[str, Any], tables: str) -> str:
 
 
 @task(execution_timeout=timedelta(hours=2))
-def stage_publication(inputs: dict[str, Any], prices: str, tables: str) -> dict[str, str]:
+def stage_publication(inputs: dict[str, Any], prices: str, commitment: str, tables: str) -> dict[str, str]:
     """Build the whole publication aside."""
     from assay import attestation
 
     run = current_run()
-    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(tables), run.folder("marts", "staged"))
+    folder = run.folder("marts", "staged")
+    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(commitment), Path(tables), folder)
 
 
 @task(outlets=[PUBLICATION], execution_timeout=timedelta(minutes=30))
@@ -91,8 +107,9 @@ def publish(staged: dict[str, str], approvals: list[Any]) -> str:
 def reserve_attestation() -> None:
     inputs = gather_inputs()
     prices = load_prices()
-    tables = validate(inputs, compute_tables(inputs, prices))
-    staged = stage_publication(inputs, prices, tables)
+    commitment = commit_liabilities(inputs)
+    tables = validate(inputs, compute_tables(inputs, prices, commitment))
+    staged = stage_publication(inputs, prices, commitment, tables)
     approvals = sign_off_tasks(SETTINGS.sign_off, staged)
     publish(staged, approvals)
 

@@ -7,12 +7,13 @@ addresses that the nodes derived, and one Airflow Connection a source. Each depl
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
-import secrets
+import shlex
 import shutil
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, mine
 from sandbox.evm import EvmNode
 from sandbox.evm_accounts import TOKEN_STORAGE
 from sandbox.ledger import ledger
+from sandbox.movement import WALLETS, Request
 from sandbox.prices import write_prices
 from sandbox.processes import StartError
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets
@@ -38,6 +40,10 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIES = ("a", "b")
 """Each chain has two independent nodes, so that a quorum is real."""
 
+_SECRET = hashlib.sha256(b"assay sandbox, users' keys").hexdigest()
+"""A secret that everybody knows: user keys, leaves and their order are the same in every run, so the published tree is too."""
+
+_ENTITY, _SERIES = "Sandbox Custodian", "sandbox"
 _NETWORKS = {network.chain: network for network in (BITCOIN, LITECOIN)}
 
 
@@ -114,7 +120,7 @@ class Deployment:
         addresses = {chain: nodes[f"{chain}_a"].addresses for chain in chains}
         self._write_registry(plans, addresses)
         self._write_config(running.uri, with_litecoin=with_litecoin)
-        self._prove_ownership(plans, addresses)
+        self._prove_ownership(plans, addresses, {chain: nodes[f"{chain}_a"] for chain in WALLETS})
 
     def _enter(self, node: AbstractContextManager[Any]) -> Any:
         # ExitStack.push is a list append, so several threads may call it.
@@ -126,14 +132,15 @@ class Deployment:
         """Give a chain's nodes, not started; what they replay is planned once."""
         folders = [self.folder / f"{chain}_{copy}" for copy in COPIES]
         if chain in _NETWORKS:
-            mined = mine(_NETWORKS[chain], plans, moments=(FIRST, SECOND))
+            mined = mine(_NETWORKS[chain], plans, moments=(FIRST, SECOND), request=_request(chain))
             kind = BitcoinNode if chain == "bitcoin" else litecoin.LitecoinNode
             yield from (kind(folder=folder, mined=mined) for folder in folders)
             return
         facts = _shipped("known_chains")[chain]
         token = facts["tokens"]["USDT"]["contract"]
         yield from (
-            EvmNode(folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=token) for folder in folders
+            EvmNode(folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=token, request=_request(chain))
+            for folder in folders
         )
 
     def _write_registry(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
@@ -169,8 +176,8 @@ class Deployment:
     def _write_config(self, ledger_uri: str, *, with_litecoin: bool) -> None:
         prices = write_prices(self.folder / "prices", litecoin=with_litecoin)
         config = {
-            "series": "sandbox",
-            "entity": "Sandbox Custodian",
+            "series": _SERIES,
+            "entity": _ENTITY,
             "lake": os.path.relpath(self._lake, self.folder),
             "registry": "registry",
             "schedule": "0 16 17 * *",
@@ -196,10 +203,15 @@ class Deployment:
         self.config.write_text(tomli_w.dumps(config))
         self.environment = {f"AIRFLOW_CONN_ASSAY_{item.name.upper()}": _connection(item.url) for item in self.sources}
         self.environment["AIRFLOW_CONN_ASSAY_LEDGER"] = ledger_uri
-        self.environment["AIRFLOW_CONN_ASSAY_PSEUDONYM"] = json.dumps({"conn_type": "generic", "password": secrets.token_hex(32)})
+        self.environment["AIRFLOW_CONN_ASSAY_PSEUDONYM"] = json.dumps({"conn_type": "generic", "password": _SECRET})
         self.environment["ASSAY_CONFIG"] = str(self.config)
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(self.environment.items())]
+        # For a terminal: `. .sandbox/run/environment.sh` gives `assay proof` its secret, and `assay registry challenge` the running nodes.
+        connections = self.folder / "environment.sh"
+        connections.touch(mode=0o600)
+        connections.write_text("".join(lines))
 
-    def _prove_ownership(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
+    def _prove_ownership(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]], moving: Mapping[str, Any]) -> None:
         """Do a custodian's part for each moment: write the texts, have the keepers sign them, take the signatures back."""
         from assay.config import Settings
         from assay.ownership.challenge import write_challenges
@@ -207,13 +219,21 @@ class Deployment:
 
         settings = Settings.load(self.config)
         urls = {source.name: source.url for source in self.sources}
+        wallets_moving = [(chain, addresses[chain][index]) for chain, index in WALLETS.items()]
         for moment in (FIRST, SECOND):
             folder = self.folder / "challenges" / f"{moment:%Y-%m-%d}"
-            write_challenges(settings, moment, folder, connect=lambda source, _: urls[source.name])
+            write_challenges(settings, moment, folder, connect=lambda source, _: urls[source.name], moving=wallets_moving)
             signed = folder.with_suffix(".csv")
-            sign(folder, signed, plans, addresses)
+            sign(folder, signed, plans, addresses, {chain: node.movements[moment] for chain, node in moving.items()})
             if refused := [item for item in import_file(settings, moment, signed) if not item.good]:
                 raise StartError(f"{signed} line {refused[0].line}: {refused[0].words}")
+
+
+def _request(chain: str) -> Request | None:
+    """Return what a chain's wallet that cannot sign is asked for."""
+    if chain not in WALLETS:
+        return None
+    return Request(entity=_ENTITY, series=_SERIES, chain=chain, index=WALLETS[chain])
 
 
 def _shipped(name: str) -> dict[str, Any]:

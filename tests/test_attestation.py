@@ -11,6 +11,7 @@ import pytest
 from assay import attestation, handover
 from assay.config import Settings
 from assay.errors import ComputationError, PublicationError
+from assay.publication import approvals as approving
 from assay.publication.log import Log
 
 AS_OF = datetime(2023, 2, 17, 16, tzinfo=UTC)
@@ -30,7 +31,7 @@ def signed_off(config_file: Path) -> Settings:
 
 
 def test_two_people_of_both_groups_may_publish(signed_off: Settings) -> None:
-    attestation.check_approvals(signed_off, [approval("amy"), approval("bob")], since=SINCE, subject="x")
+    approving.check(signed_off, [approval("amy"), approval("bob")], since=SINCE, subject="x")
 
 
 @pytest.mark.parametrize(
@@ -48,13 +49,13 @@ def test_two_people_of_both_groups_may_publish(signed_off: Settings) -> None:
 )
 def test_anything_less_is_refused(signed_off: Settings, approvals: list[Any], says: str) -> None:
     with pytest.raises(PublicationError, match=says):
-        attestation.check_approvals(signed_off, approvals, since=SINCE, subject="x")
+        approving.check(signed_off, approvals, since=SINCE, subject="x")
 
 
 def test_an_approval_of_what_was_staged_before_does_not_count(signed_off: Settings) -> None:
     old = approval("ann") | {"responded_at": "2025-12-31T00:00:00+00:00"}
     with pytest.raises(PublicationError, match="ann has approved something that was staged before"):
-        attestation.check_approvals(signed_off, [old, approval("bob")], since=SINCE, subject="x")
+        approving.check(signed_off, [old, approval("bob")], since=SINCE, subject="x")
 
 
 def snapshots(settings: Settings, correction: str | None) -> None:
@@ -83,7 +84,9 @@ def test_a_correction_becomes_the_next_revision_with_its_reason(config_file: Pat
 
 def test_a_configuration_that_changed_before_staging_stops_it(config_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ComputationError, match="changed since the snapshots"):
-        attestation.stage_publication(Settings.load(config_file), AS_OF, {"configuration": "another"}, tmp_path, tmp_path, tmp_path / "out")
+        attestation.stage_publication(
+            Settings.load(config_file), AS_OF, {"configuration": "another"}, tmp_path, tmp_path, tmp_path, tmp_path / "out"
+        )
 
 
 def test_files_that_changed_after_they_were_staged_are_not_published(config_file: Path, tmp_path: Path) -> None:

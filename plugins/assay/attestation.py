@@ -16,13 +16,15 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from assay import coverage, handover, origin
+from assay.commitments import pipeline
 from assay.config import Settings
 from assay.errors import ComputationError, PublicationError, SourceBehindError
 from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file, sha256_of
 from assay.liabilities import snapshot
 from assay.liabilities.interface import RawSnapshot
+from assay.publication import approvals as approving
 from assay.publication import publish as publishing
-from assay.publication import source_health
+from assay.publication import source_health, staging
 from assay.publication.log import Log, LogEntry
 from assay.publication.manifest import FILE_NAME as MANIFEST
 from assay.publication.manifest import Correction
@@ -39,9 +41,9 @@ _PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
 def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect: Callable[[str], str]) -> Path:
     """Copy the ledger out in one snapshot, with the flows since the previous publication; returns the folder."""
     previous = _log(settings).previous(as_of)
-    uri = connect(settings.ledger.connection)
+    uri = connect(settings.ledger.connection) if snapshot.needs_connection(settings) else ""
     raw = snapshot.extract(settings, as_of, previous.as_of if previous else None, uri, folder)
-    if not any(pq.read_metadata(path).num_rows for path in (raw.balances, raw.control_totals)):
+    if not any(pq.read_metadata(path).num_rows for path in (*raw.balance_files(), raw.control_totals)):
         raise SourceBehindError(
             f"it has neither balances nor control totals for {format_as_of(as_of)}",
             subject=f"ledger {settings.ledger.connection}",
@@ -90,8 +92,16 @@ def gather_inputs(settings: Settings, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, folder: Path) -> Path:
+def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, commitment: Path, folder: Path) -> Path:
     """Compute every published table in DuckDB and check them against each other; returns the folder.
+
+    Args:
+        settings: The configuration in force.
+        as_of: The attested moment.
+        inputs: What `gather_inputs` returned.
+        prices: The prices at the moment.
+        commitment: The `commitment.json` of the tree over the same liabilities.
+        folder: Receives the tables.
 
     Raises:
         ComputationError: A check between the tables found rows, or the flows belong to another period.
@@ -108,10 +118,12 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
                 name: reserves / f"{name}.parquet"
                 for name in ("wallet_balances", "offset_balances", "address_ownership", "snapshot_blocks", "assets")
             },
-            **{name: liabilities / f"{name}.parquet" for name in ("liabilities", "control_totals", "flows")},
+            "liabilities": snapshot.liability_files(liabilities),
+            **{name: liabilities / f"{name}.parquet" for name in ("control_totals", "flows")},
             **{f"previous_{name}": path for name, path in previous_tables.items()},
             "prices": prices,
             "coverage_items": items,
+            "commitment": pipeline.write_table(commitment, folder / "commitment.parquet"),
         },
         folder / "tables",
         as_of=as_of,
@@ -136,10 +148,10 @@ def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tab
         QualityError: A critical expectation failed.
         QualityCrashError: An expectation could not be evaluated.
     """
-    datasets = {
+    datasets: dict[str, Path | list[Path]] = {
         "wallet_registry": Path(inputs["wallets"]),
         "wallet_balances": Path(inputs["reserves"]) / "wallet_balances.parquet",
-        "liabilities": Path(inputs["liabilities"]) / "liabilities.parquet",
+        "liabilities": snapshot.liability_files(Path(inputs["liabilities"])),
         **{name: tables / f"{name}.parquet" for name in ("prices", "reserve_ratios", "deposit_deltas")},
     }
     parameters = {"as_of": as_of, "max_age_seconds": settings.prices.max_age_seconds}
@@ -156,9 +168,18 @@ def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tab
 
 
 def stage_publication(
-    settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, tables: Path, folder: Path
+    settings: Settings, as_of: datetime, inputs: Mapping[str, Any], prices: Path, commitment: Path, tables: Path, folder: Path
 ) -> dict[str, str]:
     """Build the whole publication in a folder of its own, and note what it was computed from.
+
+    Args:
+        settings: The configuration in force.
+        as_of: The attested moment.
+        inputs: What `gather_inputs` returned.
+        prices: The prices at the moment.
+        commitment: What `commitments.pipeline.commit` made: tree and private index.
+        tables: All published tables.
+        folder: The folder to build.
 
     Returns:
         `folder`, `manifest_sha256` and `staged_at`: what people approve, and since when it has stood there; and what `publish` needs beside it.
@@ -174,18 +195,19 @@ def stage_publication(
             next_step="run both snapshots for the moment again",
         )
     raw = Path(inputs["raw"])
-    publishing.stage(
+    staging.stage(
         settings,
         as_of=as_of,
         tables=tables,
         evidence={chain: raw / chain for chain in settings.chains},
+        tree=commitment / pipeline.TREE,
         contracts=CONTRACTS,
         previous=_previous(settings, as_of, inputs),
         work=folder,
         corrects=_correction(settings, as_of, inputs),
     )
     digest = sha256_of(folder / MANIFEST)
-    origin.keep(settings, digest, inputs, prices)
+    origin.keep(settings, digest, inputs, prices, commitment / pipeline.INDEX)
     health = source_health.write(
         settings,
         as_of,
@@ -217,43 +239,13 @@ def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[M
         raise PublicationError(
             "its manifest has changed since it was staged", subject=str(folder), next_step="clear stage_publication and what follows"
         )
-    check_approvals(settings, approvals, since=datetime.fromisoformat(staged["staged_at"]), subject=str(folder))
+    approving.check(settings, approvals, since=datetime.fromisoformat(staged["staged_at"]), subject=str(folder))
     published = publishing.publish(settings, folder)
     if not published.repeated:
         health = publishing.series_folder(settings) / source_health.NAME / f"{published.folder.name}.parquet"
         with replacing_file(health) as temporary:
             shutil.copyfile(staged["health"], temporary)
     return str(published)
-
-
-def check_approvals(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, since: datetime, subject: str) -> None:
-    """Read the approvals again: a refusal counts as a success in Airflow, and one from before `since` was for something else.
-
-    Raises:
-        PublicationError: An approval is missing, was refused, came from somebody else, or both came from one person.
-    """
-    if not settings.sign_off.required:
-        return
-
-    def fail(problem: str) -> PublicationError:
-        return PublicationError(problem, subject=subject, next_step="clear the approval tasks and have both groups decide again")
-
-    # A task that was skipped or timed out hands on nothing, or an answer without a person.
-    people = [((approval or {}).get("responded_by_user") or {}).get("id") for approval in approvals]
-    distinct = len(set(people) - {None})
-    if len(people) != len(settings.sign_off.approvers) or distinct != len(settings.sign_off.approvers):
-        raise fail(f"{distinct} of {len(settings.sign_off.approvers)} distinct people have decided")
-    for approval, person, group in zip(approvals, people, settings.sign_off.approvers, strict=True):
-        if approval is None or approval.get("chosen_options") != ["Approve"]:
-            raise fail(f"{person} has not approved")
-        if _moment(approval["responded_at"]) < since:
-            raise fail(f"{person} has approved something that was staged before")
-        if person not in group:
-            raise fail(f"{person} is not one of {', '.join(group)}")
-
-
-def _moment(value: datetime | str) -> datetime:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _log(settings: Settings) -> Log:

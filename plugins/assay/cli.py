@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `attest`, `status`, `show`, `verify`, `replay`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -73,6 +73,16 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the computed tables in this new folder")
     replay.set_defaults(run=_replay)
 
+    proof = commands.add_parser("proof", help="cut the proof that a user's balance is in a publication's total")
+    proof.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="a publication; the newest by default")
+    whose = proof.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--user", metavar="ID", help="the user's id, as the ledger knows it")
+    whose.add_argument(
+        "--users", type=Path, metavar="FILE", help="a CSV or Parquet file with the column user_id: all of them, into --output"
+    )
+    proof.add_argument("--output", type=Path, metavar="PATH", help="a new file, or a folder for --users; the terminal by default")
+    proof.set_defaults(run=_proof)
+
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
     registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
 
@@ -84,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     challenge = registry.add_parser("challenge", help="write, for every wallet, the text that its keeper signs for a report")
     challenge.add_argument("--as-of", required=True, help="the moment that will be attested, in UTC: 2023-02-17T16:00:00Z")
     challenge.add_argument("--block-at", help="name the last final block at or before this; a day before --as-of by default")
+    challenge.add_argument(
+        "--movement",
+        action="append",
+        default=[],
+        metavar="CHAIN:ADDRESS",
+        help="this wallet cannot sign: announce an amount that it is to send to itself; repeat it",
+    )
     challenge.add_argument("folder", type=Path, metavar="FOLDER", help="receives one CSV a chain")
     challenge.set_defaults(run=_challenge)
     take = registry.add_parser("import", help="take signatures back: check each row, and keep the good ones for the report")
@@ -157,6 +174,29 @@ def _replay(given: argparse.Namespace, console: Console) -> int:
     return 0 if all(item.same_rows for item in found) else 1
 
 
+def _proof(given: argparse.Namespace, console: Console) -> int:
+    from assay.commitments.pipeline import prover_of
+    from assay.connections import secret_of
+    from assay.terminal import newest
+
+    settings = Settings.load()
+    folder = given.folder or newest(settings)
+    if given.output and given.output.exists() and not given.users:
+        raise ConfigError("it exists already", subject=str(given.output), next_step="name a file that does not exist yet")
+    if given.users and not given.output:
+        raise ConfigError("it needs a folder for the proofs", subject="--users", next_step="name one with --output")
+    prover = prover_of(settings, folder, secret_of=secret_of)
+    text = json.dumps(prover.prove(given.user), indent=1)
+    if given.output:
+        given.output.write_text(text + "\n")
+        console.print(
+            f"wrote {given.output}; its owner checks it with `assay-verify inclusion`, or on the page of the verifier", soft_wrap=True
+        )
+    else:
+        sys.stdout.write(text + "\n")
+    return 0
+
+
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:
     from assay.registry import check_registry
 
@@ -182,7 +222,8 @@ def _challenge(given: argparse.Namespace, console: Console) -> int:
     from assay.ownership.challenge import write_challenges
 
     at = parse_as_of(given.block_at) if given.block_at else None
-    for path in write_challenges(Settings.load(), parse_as_of(given.as_of), given.folder, connect=address_of, at=at):
+    moving = [(chain, address) for chain, _, address in (wallet.partition(":") for wallet in given.movement)]
+    for path in write_challenges(Settings.load(), parse_as_of(given.as_of), given.folder, connect=address_of, at=at, moving=moving):
         console.print(f"wrote {path}", soft_wrap=True)
     return 0
 

@@ -25,6 +25,7 @@ __all__ = [
     "MAX_DECIMALS",
     "Asset",
     "Chain",
+    "CommitmentSettings",
     "LedgerSettings",
     "OwnershipSettings",
     "PriceSettings",
@@ -46,20 +47,28 @@ class LedgerSettings:
     """Where liabilities come from.
 
     Attributes:
-        kind: `postgres`.
-        connection: Airflow Connection of the ledger database.
+        kind: `postgres`, `mysql` (MariaDB too) or `files`.
+        connection: Airflow Connection of the ledger database or storage, and the ledger's name in errors.
         pseudonym_connection: Airflow Connection whose password keys the hash that stands for a user id.
-        schema: Schema that holds the three views `assay_balances`, `assay_control_totals`, `assay_flows`.
+        schema: Schema (of MySQL, the database) that holds the three views `assay_balances`, `assay_control_totals`, `assay_flows`.
+        folder: Of `files`: where the drops stand, `s3://bucket/prefix` or a path, relative to the configuration file.
+        region: Of `files` in S3.
         account_types: Account types in scope; a row of any other type stops the snapshot.
         excluded: Products that are not in the liabilities, in words; published under coverage.
+        readers: Connections that read the balances at once, each its part of the users.
+        shards: Files of the canonical liabilities; 0 for as many as their size asks for.
     """
 
     kind: str
     connection: str
     pseudonym_connection: str
     schema: str = "public"
+    folder: str = ""
+    region: str = "us-east-1"
     account_types: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    readers: int = 2
+    shards: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +132,21 @@ class OwnershipSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommitmentSettings:
+    """How the liabilities are committed to.
+
+    Attributes:
+        parts: Leaves of an ordinary user, at least 2; whoever holds more than fits into them gets more.
+        shard_leaves: Leaves in one file of the tree, a power of two.
+        processes: That build it at once.
+    """
+
+    parts: int = 2
+    shard_leaves: int = 1 << 18
+    processes: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration.
 
@@ -155,6 +179,7 @@ class Settings:
     ownership: OwnershipSettings
     assets: Mapping[str, Asset]
     chains: Mapping[str, Chain]
+    commitment: CommitmentSettings = CommitmentSettings()
     notes: tuple[str, ...] = ()
 
     def chain(self, name: str) -> Chain:
@@ -184,7 +209,7 @@ class Settings:
         raw, digest = TomlTable.read(path)
         raw.check_keys(
             ("series", "entity", "lake", "registry", "schedule", "ledger", "prices"),
-            ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "notes"),
+            ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "commitment", "notes"),
         )
         folder = (registry_folder or path.parent / raw.text("registry")).resolve()
         registry = read_registry(folder)
@@ -205,6 +230,7 @@ class Settings:
             ownership=raw.table("ownership").build(OwnershipSettings),
             assets=registry.assets,
             chains=registry.chains,
+            commitment=raw.table("commitment").build(CommitmentSettings),
             notes=raw.texts("notes"),
         )
         check(settings)

@@ -26,6 +26,7 @@ MAX_DECIMALS = 24
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _LAYOUTS = ("solidity", "vyper")
 _WORD_BITS = 256
+_LEAST_PARTS = 2
 
 
 def check(settings: Settings) -> None:
@@ -50,6 +51,12 @@ def check(settings: Settings) -> None:
         raise _fail("stability.offsets_seconds names 0, which is the snapshot itself, or one offset twice", settings.path)
     if settings.ownership.max_age_days < 0:
         raise _fail("ownership.max_age_days cannot be negative", settings.path)
+    tree = settings.commitment
+    if tree.parts < _LEAST_PARTS or tree.processes < 1 or tree.shard_leaves < 1 << 10 or tree.shard_leaves.bit_count() != 1:
+        raise _fail(
+            "commitment needs parts of at least 2, one process or more, and shard_leaves that are a power of two from 1024 on",
+            settings.path,
+        )
     if settings.sign_off.required:
         groups = settings.sign_off.approvers
         if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):

@@ -77,6 +77,14 @@ class LedgerError(AssayError):
     """The ledger's rows break the rules of a liability snapshot or differ from its own control totals."""
 
 
+class CommitmentError(AssayError):
+    """A liability tree cannot be built, is not whole, or contradicts the liabilities or its own index."""
+
+
+class UnknownUserError(CommitmentError):
+    """A liability tree has no leaf of this user."""
+
+
 class PriceError(AssayError):
     """A price is missing, stale, or two sources differ by more than the tolerance."""
 

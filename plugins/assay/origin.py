@@ -16,12 +16,13 @@ from typing import Any
 from assay.config import Settings
 from assay.errors import EvidenceError
 from assay.lake import private_folder, replacing_file, sha256_of
+from assay.liabilities.shards import liability_files
 from assay.ownership.statements import BLOCKS_NAME, FILE_NAME
 
 _NOTE = "origin.json"
 _CONFIG = "assay.toml"
 _REGISTRY = "registry"
-_LIABILITIES = ("liabilities.parquet", "control_totals.parquet", "flows.parquet", "origin.json")
+_LIABILITIES = ("shards.json", "control_totals.parquet", "flows.parquet", "origin.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Origin:
     reason: str
 
 
-def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], prices: Path) -> Path:
+def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], prices: Path, index: Path) -> Path:
     """Note what a staged publication came from; returns the note's folder.
 
     Args:
@@ -53,6 +54,8 @@ def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], pr
         manifest_sha256: What stands for the publication.
         inputs: What `attestation.gather_inputs` returned.
         prices: The prices that it was computed with.
+        index: The private folder that says which leaves of the tree are whose. It is not needed to compute anything again, and is meant to be
+            destroyed one day, so it has no digest here.
     """
     folder = private_folder(_folder(settings, manifest_sha256))
     shutil.copyfile(settings.path, folder / _CONFIG)
@@ -65,11 +68,13 @@ def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], pr
         *(wallets.with_name(name) for name in (FILE_NAME, BLOCKS_NAME)),
         prices,
         *(liabilities / name for name in _LIABILITIES),
+        *liability_files(liabilities),
     ]
     content = {
         "wallets": _place(settings, wallets),
         "liabilities": _place(settings, liabilities),
         "prices": _place(settings, prices),
+        "index": _place(settings, index),
         "revision": inputs["revision"],
         "reason": inputs["reason"],
         "files": {_place(settings, path): sha256_of(path) for path in files},
@@ -111,6 +116,51 @@ def find(settings: Settings, manifest_sha256: str) -> Origin:
         revision=content["revision"],
         reason=content["reason"],
     )
+
+
+def same_liabilities(settings: Settings, one: str, other: str) -> bool:
+    """Tell whether two publications were computed from the same balances of every user; without both notes nobody can tell, so no.
+
+    Args:
+        settings: Names the lake.
+        one: SHA-256 of a publication's manifest.
+        other: Of another one's.
+    """
+    known = []
+    for digest in (one, other):
+        note = _folder(settings, digest) / _NOTE
+        if not note.is_file():
+            return False
+        content = json.loads(note.read_text())
+        known.append(
+            [sha256 for place, sha256 in sorted(content["files"].items()) if place.startswith(f"{content['liabilities']}/liabilities/")]
+        )
+    return known[0] == known[1]
+
+
+def index_of(settings: Settings, manifest_sha256: str) -> Path:
+    """Return the private folder that says which leaves of a publication's tree are whose.
+
+    Raises:
+        EvidenceError: Nothing was noted of the publication, or the index was destroyed.
+    """
+    note = _folder(settings, manifest_sha256) / _NOTE
+    subject = f"publication with the manifest {manifest_sha256}"
+    try:
+        index = settings.lake / json.loads(note.read_text())["index"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EvidenceError(
+            f"there is no note of what it was computed from ({type(error).__name__})",
+            subject=subject,
+            next_step="cut proofs where the publication was made",
+        ) from error
+    if not index.is_dir():
+        raise EvidenceError(
+            "the index of its leaves is gone, so no proof can be cut any more",
+            subject=subject,
+            next_step="users can check the newer publications; bring the index back from a backup if it was not destroyed on purpose",
+        )
+    return Path(index)
 
 
 def _folder(settings: Settings, manifest_sha256: str) -> Path:

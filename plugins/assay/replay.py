@@ -1,7 +1,8 @@
 """Computing a publication again from its evidence, without any node.
 
 The readers, the comparison of sources, the SQL and the expectations are the very code that made the publication; only that every source
-is a tape of what it answered then. What users are owed is not public, so a replay needs the lake that the publication came from
+is a tape of what it answered then. The tree over the liabilities is taken as published: `assay-verify tree` computes it again, and a check of the
+SQL holds it against the liabilities. What users are owed is not public, so a replay needs the lake that the publication came from
 (`origin.py`); nothing of it leaves the working folder.
 """
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from assay import attestation, origin, reserves
 from assay.chains.evidence import SUFFIX, TAPE, read_archive
 from assay.chains.interface import SnapshotBlock, batches
+from assay.commitments.pipeline import COMMITMENT, TREE
 from assay.config import Settings, Source
 from assay.errors import EvidenceError
 from assay.lake import parse_as_of, sha256_of
@@ -75,7 +77,7 @@ def replay(settings: Settings, publication: Path, work: Path) -> list[Replayed]:
         "revision": known.revision,
         "reason": known.reason,
     }
-    computed = attestation.compute_tables(known.settings, as_of, inputs, known.prices, work / "computed")
+    computed = attestation.compute_tables(known.settings, as_of, inputs, known.prices, publication / TREE / COMMITMENT, work / "computed")
     tables = attestation.validate(known.settings, as_of, inputs, computed, work / "quality")
     published = {item["path"]: item for item in values["files"]}
     return [_compare(tables / f"{name}.parquet", published[f"tables/{name}.parquet"]) for name in manifest.TABLES]

@@ -38,12 +38,12 @@ def newest(settings: Settings, as_of: datetime | None = None) -> Path:
 
 
 def show(folder: Path, console: Console) -> None:
-    """Print the ratio and delta tables of a publication.
+    """Print the ratio and delta tables of a publication, and what it commits to.
 
     Raises:
         PublicationError: The folder is not a publication.
     """
-    for name in ("reserve_ratios", "deposit_deltas"):
+    for name in ("reserve_ratios", "deposit_deltas", "liability_commitment"):
         if not (folder / "tables" / f"{name}.parquet").is_file():
             raise PublicationError(
                 f"it holds no tables/{name}.parquet",
@@ -54,6 +54,8 @@ def show(folder: Path, console: Console) -> None:
     deltas = pq.read_table(folder / "tables" / "deposit_deltas.parquet").to_pylist()
     console.print(_ratio_table(ratios))
     console.print(_delta_table(deltas))
+    (tree, *_) = pq.read_table(folder / "tables" / "liability_commitment.parquet", columns=["leaf_count", "commitment"]).to_pylist()
+    console.print(f"Liabilities committed to in {tree['leaf_count']:,} leaves: {tree['commitment']}", soft_wrap=True)
 
 
 def _ratio_table(rows: list[dict[str, Any]]) -> Table:
@@ -92,5 +94,7 @@ def verify(folder: Path) -> int:
     It is a program of its own: nothing of this one helps it.
     """
     program = str(Path(sys.executable).parent / "assay-verify")
-    codes = [subprocess.run([program, what, str(folder)], check=False).returncode for what in ("publication", "balances", "ownership")]
+    codes = [
+        subprocess.run([program, what, str(folder)], check=False).returncode for what in ("publication", "balances", "ownership", "tree")
+    ]
     return next((code for code in codes if code), 0)

@@ -80,9 +80,10 @@ def test_nothing_is_published_before_it_was_computed_validated_staged_and_approv
     assert upstream(shipped, "reserve_attestation") == {
         "gather_inputs": [],
         "load_prices": [],
-        "compute_tables": ["gather_inputs", "load_prices"],
+        "commit_liabilities": ["gather_inputs"],
+        "compute_tables": ["commit_liabilities", "gather_inputs", "load_prices"],
         "validate": ["compute_tables", "gather_inputs"],
-        "stage_publication": ["gather_inputs", "load_prices", "validate"],
+        "stage_publication": ["commit_liabilities", "gather_inputs", "load_prices", "validate"],
         "approve_1": ["stage_publication"],
         "approve_2": ["stage_publication"],
         "publish": ["approve_1", "approve_2", "stage_publication"],

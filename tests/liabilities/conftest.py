@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -35,6 +35,11 @@ def settings(config_file: Path) -> Settings:
     return Settings.load(config_file)
 
 
+def with_ledger(settings: Settings, **changes: Any) -> Settings:
+    """Return the settings with another `[ledger]`."""
+    return dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, **changes))
+
+
 class Views(Protocol):
     """Creates a schema with the three views and returns settings that read it."""
 
@@ -61,6 +66,6 @@ def views(owner: psycopg.Connection, settings: Settings) -> Views:
             owner.execute(f'create view "{schema}".{name} as {query}')
         owner.execute(f'grant usage on schema "{schema}" to assay')
         owner.execute(f'grant select on all tables in schema "{schema}" to assay')
-        return dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, schema=schema))
+        return with_ledger(settings, schema=schema)
 
     return create

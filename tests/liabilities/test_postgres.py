@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import traceback
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from assay.config import Settings
 from assay.errors import AmountError, ConfigError, LedgerError, SourceUnavailableError
-from assay.liabilities.interface import BALANCE_COLUMNS
+from assay.liabilities.interface import BALANCE_COLUMNS, RawSnapshot
 from assay.liabilities.postgres_session import PostgresSession, transaction
 from assay.liabilities.snapshot import canonicalise, extract
 from sandbox.accounts import LedgerPlan
@@ -20,7 +19,7 @@ from sandbox.ledger import Ledger
 from sandbox.processes import free_port
 from sandbox.scenario import FIRST, LIABILITY_TOTALS, SECOND
 
-from .conftest import Views
+from .conftest import Views, with_ledger
 
 SECRET = b"s" * 32
 FLOW = "select timestamptz '2023-02-01T00:00:00Z' as occurred_at, 'F1' as flow_id, 'U1' as user_id, 'spot' as account_type"
@@ -106,13 +105,49 @@ def test_balances_totals_and_flows_are_of_one_snapshot_while_the_ledger_changes(
     canonicalise(settings, busy, SECRET, tmp_path / "snapshot")
 
 
+@pytest.mark.parametrize("readers", [1, 2, 5])
+def test_readers_share_the_users_among_them_and_lose_none(ledger: Ledger, settings: Settings, tmp_path: Path, readers: int) -> None:
+    raw = extract(with_ledger(settings, readers=readers), SECOND, None, ledger.uri, tmp_path)
+    parts = [pq.read_table(path) for path in raw.balance_files()]
+    users = [set(part["user_id"].to_pylist()) for part in parts]
+    assert len(parts) == readers
+    assert all(users)
+    assert sum(map(len, users)) == len(set().union(*users))
+    with psycopg.connect(ledger.uri) as connection:
+        rows = connection.execute(
+            "select user_id, account_type, asset, amount::text from assay_balances where as_of = %s", [SECOND]
+        ).fetchall()
+    assert sorted(tuple(row.values()) for part in parts for row in part.to_pylist()) == sorted(rows)
+
+
+def test_a_row_without_a_user_reaches_the_check_whatever_the_number_of_readers(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    nobody = (
+        "select timestamptz '2023-02-17T16:00:00Z' as as_of, null as user_id, 'spot' as account_type, 'BTC' as asset, 1::numeric as amount"
+    )
+    raw = extract(with_ledger(views(balances=nobody), readers=3), SECOND, None, ledger.uri, tmp_path)
+    assert pq.read_table(raw.balances).to_pylist() == [{"user_id": None, "account_type": "spot", "asset": "BTC", "amount": "1"}]
+
+
+def test_a_reader_that_sees_another_snapshot_is_found(
+    ledger: Ledger, settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a pooler does that drops `set transaction snapshot`: the reader sees what was committed since."""
+
+    def see_later(self: PostgresSession, exported: str) -> None:
+        owner.execute("create table public.later (); drop table public.later")
+
+    monkeypatch.setattr(PostgresSession, "see", see_later)
+    with pytest.raises(LedgerError, match="not read in one snapshot"):
+        extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
 def test_statements_of_different_snapshots_are_refused(
     ledger: Ledger, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = iter(["1/7:7:", "2/9:9:"])
     monkeypatch.setattr(PostgresSession, "identify", lambda _: next(names))
     with pytest.raises(LedgerError, match="not read in one snapshot"):
-        extract(settings, SECOND, None, ledger.uri, tmp_path)
+        extract(with_ledger(settings, readers=1), SECOND, None, ledger.uri, tmp_path)
     assert not (tmp_path / "origin.json").exists()
 
 
@@ -148,20 +183,22 @@ def test_a_refused_connection_says_why_and_never_shows_the_password(ledger: Ledg
         assert secret not in shown
 
 
+@pytest.mark.parametrize("readers", [1, 3])
 def test_a_ledger_that_goes_away_is_an_error_and_leaves_the_process_alive(
-    ledger: Ledger, settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int
 ) -> None:
     copy = PostgresSession.copy
 
-    def copy_and_end(self: PostgresSession, statement: str, path: Path) -> None:
-        copy(self, statement, path)
+    def end_and_copy(self: PostgresSession, statement: str, path: Path) -> None:
         owner.execute("select pg_terminate_backend(%s)", [self.query("select pg_backend_pid()::text as pid")[0][0]])
+        copy(self, statement, path)
 
-    monkeypatch.setattr(PostgresSession, "copy", copy_and_end)
+    monkeypatch.setattr(PostgresSession, "copy", end_and_copy)
     with pytest.raises(SourceUnavailableError, match="broke off") as caught:
-        extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
+        extract(with_ledger(settings, readers=readers), SECOND, FIRST, ledger.uri, tmp_path)
     assert caught.value.RETRYABLE
-    assert [path.name for path in tmp_path.glob("*.parquet")] == ["balances.parquet"]
+    assert not RawSnapshot(folder=tmp_path).origin.exists()
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == []
 
 
 def test_a_statement_that_the_server_cancels_may_be_tried_again(ledger: Ledger) -> None:
@@ -179,7 +216,7 @@ def test_a_missing_column_is_named(ledger: Ledger, views: Views, tmp_path: Path)
 
 
 def test_a_schema_without_views_is_named(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
-    settings = dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, schema="it's empty"))
+    settings = with_ledger(settings, schema="it's empty")
     with pytest.raises(LedgerError, match=r"it's empty\.assay_balances\.as_of: it does not exist"):
         extract(settings, SECOND, None, ledger.uri, tmp_path)
 
@@ -214,7 +251,7 @@ def test_a_view_that_fails_while_it_is_read_quotes_the_server(ledger: Ledger, vi
         ("BTC", "deposit", "'NaN'", AmountError, "'NaN' is not a plain decimal number"),
         ("BTC", "deposit", "'-Infinity'", AmountError, "'-Infinity' is not a plain decimal number"),
         ("BTC", "deposit", "0.000000001", AmountError, "finer than one base unit"),
-        ("BTC", "deposit", "null", LedgerError, "amount is null"),
+        ("BTC", "deposit", "null", LedgerError, "amount is empty"),
     ],
 )
 def test_a_bad_flow_is_named_before_anything_is_added_up(
@@ -277,6 +314,6 @@ def test_a_previous_moment_that_is_not_before_is_refused(ledger: Ledger, setting
 
 
 def test_an_unknown_kind_of_ledger_is_refused(settings: Settings, tmp_path: Path) -> None:
-    settings = dataclasses.replace(settings, ledger=dataclasses.replace(settings.ledger, kind="abacus"))
+    settings = with_ledger(settings, kind="abacus")
     with pytest.raises(ConfigError, match="'abacus' is unknown"):
         extract(settings, SECOND, None, "postgresql://", tmp_path)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from hypothesis import strategies as st
 from assay.config import Settings
 from assay.errors import AmountError, AssayError, ConfigError, LedgerError
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, TOTAL_COLUMNS, RawSnapshot
-from assay.liabilities.snapshot import LiabilitySnapshot, _register, canonicalise, report_key
+from assay.liabilities.rows import register
+from assay.liabilities.snapshot import LiabilitySnapshot, canonicalise, liability_files, report_key
 from assay.money import parse_amount
 from assay.warehouse.session import session
 from sandbox.scenario import FIRST, SECOND
@@ -37,6 +37,10 @@ def write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str | None
     pq.write_table(pa.table({name: pa.array([row[number] for row in rows], pa.string()) for number, name in enumerate(columns)}), path)
 
 
+def content(done: LiabilitySnapshot) -> list[bytes]:
+    return [path.read_bytes() for path in liability_files(done.liabilities.parent)]
+
+
 @pytest.fixture
 def run(settings: Settings, tmp_path: Path):
     """Canonicalise a snapshot of the given rows."""
@@ -48,10 +52,11 @@ def run(settings: Settings, tmp_path: Path):
         folder: str = "snapshot",
     ) -> LiabilitySnapshot:
         raw = RawSnapshot(folder=tmp_path / "raw")
-        write(raw.balances, BALANCE_COLUMNS, balances)
+        raw.start()
+        write(raw.balances / "00000.parquet", BALANCE_COLUMNS, balances)
         write(raw.control_totals, TOTAL_COLUMNS, totals)
         write(raw.flows, FLOW_COLUMNS, flows)
-        raw.origin.write_text(json.dumps({"as_of": "2023-02-17T16:00:00Z"}))
+        raw.seal({"as_of": "2023-02-17T16:00:00Z"})
         return canonicalise(settings, raw, SECRET, tmp_path / folder)
 
     return canonical
@@ -60,7 +65,10 @@ def run(settings: Settings, tmp_path: Path):
 def test_rows_become_exact_base_units_under_keyed_hashes_in_order_of_the_key(run, settings: Settings) -> None:
     done = run()
     key = report_key(SECRET, "test", SECOND)
-    users = {user: hmac.new(key, user.encode(), hashlib.sha256).hexdigest() for user in ("U1", "U2", "U3")}
+    context = b"\x04\0\x11assay-sum-tree-v1\0\x04test\0\x142023-02-17T16:00:00Z"
+    users = {
+        user: hashlib.sha256(context + hmac.digest(key, user.encode(), "sha256") + user.encode()).hexdigest() for user in ("U1", "U2", "U3")
+    }
     expected = [
         (users["U1"], "spot", "BTC", 8, 150_000_000),
         (users["U1"], "margin", "BTC", 8, -25_000_000),
@@ -92,7 +100,7 @@ def test_an_empty_flow_table_has_the_same_columns(run) -> None:
 
 
 def test_the_order_of_the_ledgers_rows_does_not_change_a_byte(run) -> None:
-    assert run().liabilities.read_bytes() == run(balances=BALANCES[::-1], folder="other").liabilities.read_bytes()
+    assert content(run()) == content(run(balances=BALANCES[::-1], folder="other"))
 
 
 def test_38_digits_are_exact(run) -> None:
@@ -123,7 +131,7 @@ def test_a_bad_row_is_named_with_its_rule(run, tmp_path: Path, row, error: type[
     with pytest.raises(error, match=said) as caught:
         run(balances=[*BALANCES, row])
     assert caught.value.subject == f"ledger assay_ledger, assay_balances, user {row[0]}, {row[1]}, {row[2]}"
-    assert not (tmp_path / "snapshot" / "liabilities.parquet").exists()
+    assert list((tmp_path / "snapshot").rglob("*.parquet")) == []
 
 
 def test_a_duplicated_row_is_refused_even_when_the_totals_count_it(run) -> None:
@@ -212,12 +220,12 @@ AMOUNTS = st.one_of(
 def test_the_streamed_conversion_is_that_of_parse_amount(settings: Settings, tmp_path: Path, texts: list[str]) -> None:
     raw = RawSnapshot(folder=tmp_path / "raw")
     write(
-        raw.balances,
+        raw.balances / "00000.parquet",
         BALANCE_COLUMNS,
         [(f"U{number}", "spot", asset, text) for number, text in enumerate(texts) for asset in settings.assets],
     )
     with session() as connection:
-        _register(connection, settings, raw)
+        register(connection, settings, raw.balance_files())
         found = connection.execute("select asset, decimals, text, valid, amount from rows").fetchall()
     assert len(found) == len(texts) * len(settings.assets)
     for asset, decimals, text, valid, amount in found:

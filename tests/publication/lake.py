@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay.config import Settings
-from assay.publication import publish
+from assay.publication import publish, staging
 from assay.publication.log import Log
 from assay.publication.publish import Published
-from tests.publication.sample import FIRST, SECOND, Inputs, make_inputs
+from tests.publication.sample import FIRST, SECOND, Inputs, commit, make_inputs
 
 NOW = datetime(2023, 3, 1, 12, tzinfo=UTC)
 
@@ -24,11 +24,12 @@ def stage(root: Path, inputs: Inputs, as_of: datetime, *, revision: int = 1, rea
     settings = settings_for(inputs, root)
     corrects = publish.correction(settings, as_of=as_of, revision=revision, reason=reason)
     previous = Log.read(publish.series_folder(settings)).previous(as_of, revision=revision)
-    return publish.stage(
+    return staging.stage(
         settings,
         as_of=as_of,
         tables=inputs.tables,
         evidence=inputs.evidence,
+        tree=inputs.tree if revision == 1 else commit(settings, inputs.tables, as_of, revision, root / f"commitment-{work}"),
         contracts=inputs.contracts,
         previous=previous,
         work=root / work,

@@ -21,6 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay.commitments.building import build
+from assay.commitments.pipeline import COMMITMENT, INDEX, TREE, report_of, write_table
 from assay.config import (
     Asset,
     Chain,
@@ -168,6 +170,17 @@ SCHEMAS: dict[str, list[tuple[str, pa.DataType]]] = {
         ("change", AMOUNT),
         ("change_percent", RATIO),
     ],
+    "liability_commitment": [
+        ("as_of", TIME),
+        ("asset", TEXT),
+        ("decimals", SHORT),
+        ("total", AMOUNT),
+        ("leaf_limit", AMOUNT),
+        ("leaf_count", LONG),
+        ("root_hash", TEXT),
+        ("commitment", TEXT),
+        ("format", TEXT),
+    ],
     "reconciliation": [
         ("as_of", TIME),
         ("previous_as_of", TIME),
@@ -188,6 +201,7 @@ class Inputs:
     settings: Settings
     tables: Path
     evidence: dict[str, Path]
+    tree: Path
     contracts: Path
 
 
@@ -233,7 +247,48 @@ def make_inputs(root: Path, as_of: datetime, *, prices: dict[str, str] | None = 
             pa.Table.from_pylist([{"as_of": as_of} | row for row in rows], schema=schema), folder / f"{name}.parquet", compression="zstd"
         )
         (contracts / f"{name}.odcs.yaml").write_text(f"apiVersion: v3.0.2\nkind: DataContract\nid: {name}\nversion: 1.0.0\n")
-    return Inputs(settings(root), folder, _evidence(root / "evidence", lines), contracts)
+    known = settings(root)
+    (contracts / "liability_commitment.odcs.yaml").write_text(
+        "apiVersion: v3.0.2\nkind: DataContract\nid: liability_commitment\nversion: 1.0.0\n"
+    )
+    tree = commit(known, folder, as_of, 1, root / "commitment")
+    return Inputs(known, folder, _evidence(root / "evidence", lines), tree, contracts)
+
+
+def commit(settings: Settings, tables: Path, as_of: datetime, revision: int, folder: Path) -> Path:
+    """Commit to five users whose balances add up to the tables' liabilities, and write the table of it; return the tree."""
+    ratios = pq.read_table(tables / "reserve_ratios.parquet", columns=["asset", "liabilities_gross"]).to_pylist()
+    rows = [
+        {
+            "user_key": _digest("user", number),
+            "account_type": "spot",
+            "asset": row["asset"],
+            "decimals": DECIMALS[row["asset"]],
+            "amount": part,
+        }
+        for row in ratios
+        for number, part in enumerate(map(Decimal, _split(int(row["liabilities_gross"]), 5)))
+    ]
+    schema = pa.schema([("user_key", TEXT), ("account_type", TEXT), ("asset", TEXT), ("decimals", SHORT), ("amount", AMOUNT)])
+    folder.mkdir(parents=True, exist_ok=True)
+    liabilities = folder / "liabilities.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema).sort_by([("user_key", "ascending"), ("asset", "ascending")]), liabilities)
+    build(
+        report_of(settings, as_of, revision),
+        [liabilities],
+        secret=b"a secret that only the tests know",
+        tree=folder / TREE,
+        index=folder / INDEX,
+        work=folder / "work",
+        memory_limit="1GB",
+        processes=1,
+        shard_leaves=1 << 10,
+    )
+    stated = pq.read_table(write_table(folder / TREE / COMMITMENT, folder / "commitment.parquet")).to_pylist()
+    schema = pa.schema(SCHEMAS["liability_commitment"])
+    table = pa.Table.from_pylist([{"as_of": as_of} | row for row in stated], schema=schema)
+    pq.write_table(table, tables / "liability_commitment.parquet", compression="zstd")
+    return folder / TREE
 
 
 def settings(root: Path) -> Settings:

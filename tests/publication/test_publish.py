@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from assay.config import Settings
 from assay.errors import PublicationError
-from assay.publication import manifest, publish
+from assay.lake import sha256_of
+from assay.publication import manifest, publish, staging
 from assay.publication.log import FILE_NAME, Log
 from tests.publication.lake import NOW, make_lake, settings_for, stage
 from tests.publication.sample import FIRST, PRICES, SECOND, make_inputs
@@ -60,7 +62,7 @@ def test_publishing_the_same_again_writes_nothing_and_says_so(series: Path, read
 def test_another_version_of_the_code_with_the_same_content_is_the_same(
     series: Path, ready: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "__version__", "99.0")
+    monkeypatch.setattr(staging, "__version__", "99.0")
     assert publish.publish(settings_for(ready, tmp_path), stage(tmp_path, ready, SECOND)).repeated
 
 
@@ -88,10 +90,27 @@ def test_a_correction_is_a_new_folder_that_names_what_it_replaces_and_why(series
     assert "A price was wrong." in (done.folder / "report.html").read_text()
     again = publish.publish(settings_for(other, tmp_path), stage(tmp_path, other, SECOND, revision=2, reason="A price was wrong."))
     assert again.repeated
-    counted_on = publish.publish(settings_for(other, tmp_path), stage(tmp_path, other, SECOND, revision=3, reason="A price was wrong."))
-    assert counted_on.repeated
-    assert counted_on.folder == done.folder
+    counted_on = stage(tmp_path, other, SECOND, revision=3, reason="A price was wrong.", work="again")
+    settings = settings_for(other, tmp_path)
+    for folder in (done.folder, counted_on):
+        note_origin(settings, folder, "a" * 64)
+    repeated = publish.publish(settings, counted_on)
+    assert (repeated.repeated, repeated.folder) == (True, done.folder)
     assert len(Log.read(series).entries) == 3
+    # The same totals over other balances of single users: every table is the same, and the tree cannot be compared.
+    note_origin(settings, counted_on, "b" * 64)
+    assert not publish.publish(settings, counted_on).repeated
+    assert len(Log.read(series).entries) == 4
+
+
+def note_origin(settings: Settings, publication: Path, liabilities: str) -> None:
+    folder = settings.lake / "marts" / "origins" / sha256_of(publication / "manifest.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "liabilities": "snapshot/x",
+        "files": {"snapshot/x/liabilities/00000.parquet": liabilities, "snapshot/x/origin.json": folder.name},
+    }
+    (folder / "origin.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(("revision", "reason"), [(2, ""), (1, "because"), (0, "because"), (3, "because"), (2, "   ")])

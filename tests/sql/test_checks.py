@@ -21,6 +21,7 @@ from tests.warehouse.samples import (
     around,
     assets,
     block,
+    commitment,
     compute,
     control_totals,
     liability,
@@ -61,6 +62,7 @@ GOOD: dict[str, Rows] = {
     "wallet_balances": [row | {"as_of": NOW} for row in map(dict, BALANCES)],
     "snapshot_blocks": [dict(BLOCK) | {"as_of": NOW}],
     "address_ownership": [dict(row) | {"as_of": NOW} for row in ownership(BALANCES)],
+    "liability_commitment": [dict(row) | {"as_of": NOW} for row in commitment(assets("BTC"), LIABILITIES)],
     "prices": [dict(price("BTC", "24000", SECOND)) | {"as_of": NOW}],
     "deposit_deltas": [DELTA],
     "reserve_deltas": [{"asset": "BTC", "chain": "bitcoin", "previous_amount": 80, "current_amount": 104}],
@@ -119,6 +121,16 @@ def more(name: str, *rows: dict[str, object]) -> dict[str, Rows]:
 
 
 BROKEN: list[tuple[str, dict[str, Rows]]] = [
+    ("commitment_equals_liabilities", changed("liability_commitment", total=101)),
+    ("commitment_equals_liabilities", changed("liability_commitment", decimals=9)),
+    ("commitment_equals_liabilities", changed("liability_commitment", asset="ETH")),
+    ("commitment_equals_liabilities", {"liability_commitment": []}),
+    ("commitment_equals_liabilities", changed("reserve_ratios", liabilities_gross=99)),
+    (
+        "commitment_equals_liabilities",
+        more("liability_commitment", {**GOOD["liability_commitment"][0], "asset": "ETH", "commitment": "c" * 64})
+        | more("reserve_ratios", RATIO | {"asset": "ETH"}),
+    ),
     ("ownership_agrees", changed("address_ownership", status="fresh")),
     ("ownership_agrees", {"address_ownership": GOOD["address_ownership"][:1]}),
     ("ownership_agrees", more("address_ownership", {"chain": "bitcoin", "address": "unlisted", "status": "none"})),

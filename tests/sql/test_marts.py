@@ -247,7 +247,7 @@ def test_a_sum_over_38_digits_stops_the_computation(tmp_path: Path) -> None:
     inputs = publication(
         at, owed, as_of_prices=[price("BTC", "20000", FIRST)], symbols=("BTC",), wallet_balances=[wallet(at, 1, "BTC", 60)]
     )
-    inputs["control_totals"] = []
+    inputs["control_totals"] = inputs["commitment"] = []
     with pytest.raises(ComputationError, match="Could not cast value 1000000"):
         compute(tmp_path, inputs)
 

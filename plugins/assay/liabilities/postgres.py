@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: three views, read in one snapshot.
+"""The ledger in PostgreSQL: three views, read in one snapshot, by several readers at once.
 
 `amount::text` is done by the server: DuckDB would otherwise fit PostgreSQL's unbounded numeric into a decimal of its
 own choice. Flows are added up by the server, because a month of entries may be a hundred times the balances and only
@@ -8,20 +8,17 @@ their sums are published; each one is held to the rules there first.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from assay.config import Settings
-from assay.errors import AssayError, LedgerError
-from assay.lake import format_as_of, replacing_file
-from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, FLOW_KINDS, TOTAL_COLUMNS, LedgerSource, RawSnapshot
+from assay.errors import LedgerError
+from assay.lake import format_as_of
+from assay.liabilities.flows import FLOW_KEY, flow_error, repeated_flow
+from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, FLOW_KINDS, TOTAL_COLUMNS, LedgerSource, RawSnapshot, write_texts
 from assay.liabilities.postgres_session import PostgresSession, quoted, transaction
-from assay.money import parse_amount
 
 _EXACT = frozenset({"numeric", "bigint", "integer", "smallint"})
 _COUNT = frozenset({"bigint", "integer", "smallint"})
@@ -49,51 +46,86 @@ _VIEWS = {
         "amount": _EXACT,
     },
 }
-_FLOW_KEY = "flow_id::text as flow_id, user_id::text as user_id, account_type::text as account_type, asset::text as asset"
+_PAUSED = "paused"
+_REPLAY = (
+    "select pg_get_wal_replay_pause_state()::text as state, pg_last_wal_replay_lsn()::text as position, "
+    "pg_last_xact_replay_timestamp()::text as committed"
+)
 
 
 class PostgresLedger(LedgerSource):
     """A PostgreSQL database with the views `assay_balances`, `assay_control_totals` and `assay_flows` in one schema.
 
+    On a hot standby, replay must be paused, so that the position that was read is known and nothing cancels the statements.
+
     Args:
-        settings: Names the schema, the assets and the account types in scope.
+        settings: Names the schema, the readers, the assets and the account types in scope.
         uri: libpq connection URI with its credentials; never logged or put into an error.
     """
 
-    def __init__(self, settings: Settings, uri: str) -> None:
-        self._settings = settings
-        self._uri = uri
-        self._name = f"ledger {settings.ledger.connection}"
-
-    def extract(self, as_of: datetime, previous_as_of: datetime | None, folder: Path) -> RawSnapshot:
+    def extract(self, as_of: datetime, previous_as_of: datetime | None, raw: RawSnapshot) -> dict[str, object]:
         """See `LedgerSource.extract`."""
-        raw = RawSnapshot(folder=folder)
-        raw.origin.unlink(missing_ok=True)
         with transaction(self._uri, name=self._name, memory_limit=self._settings.memory_limit) as session:
             snapshot = session.identify()
+            position = self._replica(session)
             self._check_views(session)
             closing = f"as_of = {_moment(as_of)}"
-            session.copy(f"select {_texts(BALANCE_COLUMNS)} from {self._view('assay_balances')} where {closing}", raw.balances)
-            session.copy(f"select {_texts(TOTAL_COLUMNS)} from {self._view('assay_control_totals')} where {closing}", raw.control_totals)
+            self._copy_balances(
+                session, snapshot, f"select {_texts(BALANCE_COLUMNS)} from {self._view('assay_balances')} where {closing}", raw
+            )
+            totals = session.query(f"select {_texts(TOTAL_COLUMNS)} from {self._view('assay_control_totals')} where {closing}")
             flows = [] if previous_as_of is None else self._flows(session, previous_as_of, as_of)
-            if session.identify() != snapshot:
-                raise LedgerError(
-                    "the three views were not read in one snapshot",
-                    subject=self._name,
-                    next_step="connect to PostgreSQL itself, without a pooler that splits transactions",
-                )
-        table = pa.table({name: pa.array([row[number] for row in flows], pa.string()) for number, name in enumerate(FLOW_COLUMNS)})
-        with replacing_file(raw.flows) as path:
-            pq.write_table(table, path, compression="zstd")
-        origin = {
-            "as_of": format_as_of(as_of),
-            "previous_as_of": None if previous_as_of is None else format_as_of(previous_as_of),
-            "kind": "postgres",
-            "snapshot": snapshot,
-        }
-        with replacing_file(raw.origin) as path:
-            path.write_text(json.dumps(origin, indent=2) + "\n")
-        return raw
+            if session.identify() != snapshot or self._replica(session) != position:
+                raise self._several_snapshots()
+        write_texts(raw.control_totals, TOTAL_COLUMNS, totals)
+        write_texts(raw.flows, FLOW_COLUMNS, flows)
+        return {"snapshot": snapshot, "replica": position, "readers": self._settings.ledger.readers}
+
+    def _several_snapshots(self) -> LedgerError:
+        return LedgerError(
+            "the three views were not read in one snapshot",
+            subject=self._name,
+            next_step="connect to PostgreSQL itself, without a pooler that splits transactions; do not resume a replica while it is read",
+        )
+
+    def _replica(self, session: PostgresSession) -> dict[str, str] | None:
+        """Where a hot standby stands, which must not move; nothing for a primary."""
+        ((standby,),) = session.query("select pg_is_in_recovery()::text as standby")
+        if standby != "true":
+            return None
+        ((state, position, committed),) = session.query(_REPLAY)
+        if state != _PAUSED:
+            raise LedgerError(
+                f"it is a replica and its replay is {state!r}",
+                subject=self._name,
+                next_step="pause it with pg_wal_replay_pause() once it has replayed the closing, or connect to the primary",
+            )
+        return {"position": position, "committed": committed}
+
+    def _copy_balances(self, session: PostgresSession, snapshot: str, statement: str, raw: RawSnapshot) -> None:
+        """Copy the balances, each reader the users whose hash falls to it, all in the snapshot of `session`."""
+        readers = self._settings.ledger.readers
+        with tempfile.TemporaryDirectory(dir=raw.folder, prefix=".balances-") as aside:
+            folders = [Path(aside, f"{number:02d}") for number in range(readers)]
+            if readers == 1:
+                session.copy(statement, folders[0])
+            else:
+                exported = session.export()
+                with ThreadPoolExecutor(readers) as pool:
+                    for done in [
+                        pool.submit(self._copy_part, f"{statement} and {_falls_to(number, readers)}", exported, snapshot, folder)
+                        for number, folder in enumerate(folders)
+                    ]:
+                        done.result()
+            for folder in folders:
+                raw.take(folder, folder.name)
+
+    def _copy_part(self, statement: str, exported: str, snapshot: str, folder: Path) -> None:
+        limit = self._settings.memory_limit
+        with transaction(self._uri, name=self._name, memory_limit=limit, exported=exported) as session:
+            if session.identify().partition("/")[2] != snapshot.partition("/")[2]:
+                raise self._several_snapshots()
+            session.copy(statement, folder)
 
     def _view(self, name: str) -> str:
         schema = self._settings.ledger.schema.replace('"', '""')
@@ -124,15 +156,13 @@ class PostgresLedger(LedgerSource):
         period = f"occurred_at > {_moment(previous_as_of)} and occurred_at <= {_moment(as_of)}"
         flows = f"{self._view('assay_flows')} where {period}"
         for row in session.query(
-            f"select {_FLOW_KEY}, kind::text as kind, amount::text as amount from {flows} and not {self._rules()} limit 1"
+            f"select {_texts(FLOW_KEY)}, kind::text as kind, amount::text as amount from {flows} and not {self._rules()} limit 1"
         ):
-            raise self._flow_error(row)
+            raise flow_error(self._settings, row)
         for row in session.query(
-            f"select {_FLOW_KEY}, count(*)::text as copies from {flows} group by 1, 2, 3, 4 having count(*) > 1 limit 1"
+            f"select {_texts(FLOW_KEY)}, count(*)::text as copies from {flows} group by 1, 2, 3, 4 having count(*) > 1 limit 1"
         ):
-            raise LedgerError(
-                f"the flow is there {row[4]} times", subject=self._flow(row), next_step="remove the duplicate from the ledger's view"
-            )
+            raise repeated_flow(self._settings, row, row[4])
         sums = "asset::text as asset, kind::text as kind, sum(amount)::text as amount, count(*)::text as flow_count"
         return session.query(f"select {sums} from {flows} group by 1, 2 order by 1, 2")
 
@@ -151,27 +181,6 @@ class PostgresLedger(LedgerSource):
         )
         return f"coalesce({' and '.join(rules)}, false)"
 
-    def _flow(self, row: Sequence[str]) -> str:
-        return f"{self._name}, assay_flows, flow {row[0]}, user {row[1]}, {row[2]}, {row[3]}"
-
-    def _flow_error(self, row: Sequence[str]) -> AssayError:
-        """Say which rule a flow breaks."""
-        flow_id, user_id, account_type, asset, kind, amount = row
-        for name, value, known in (
-            ("asset", asset, tuple(self._settings.assets)),
-            ("kind", kind, FLOW_KINDS),
-            ("account type", account_type, self._settings.ledger.account_types),
-        ):
-            if value not in known:
-                problem = f"{name} {value!r} is unknown; known are {', '.join(known)}"
-                break
-        else:
-            empty = [name for name, value in (("flow_id", flow_id), ("user_id", user_id), ("amount", amount)) if value is None]
-            if not empty:
-                parse_amount(amount, self._settings.assets[asset].decimals, subject=self._flow(row))
-            problem = f"{empty[0] if empty else 'amount'} is null"
-        return LedgerError(problem, subject=self._flow(row), next_step="correct the ledger's view, or the configuration")
-
 
 def _texts(columns: Iterable[str]) -> str:
     return ", ".join(f"{column}::text as {column}" for column in columns)
@@ -183,3 +192,8 @@ def _moment(moment: datetime) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(quoted, names)) or "null"
+
+
+def _falls_to(reader: int, readers: int) -> str:
+    """The condition that a user is this reader's. Every row is somebody's, also one without a user, which is refused later."""
+    return f"(hashtext(coalesce(user_id::text, ''))::bigint & 2147483647) % {readers} = {reader}"

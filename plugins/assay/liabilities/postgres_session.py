@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,9 +18,11 @@ import duckdb
 from duckdb_extensions import import_extension
 
 from assay.errors import LedgerError, SourceUnavailableError
-from assay.lake import replacing_file
+from assay.liabilities.disk import is_full
+from assay.liabilities.interface import ROWS_A_FILE
 
 _CONNECT_SECONDS = 30
+_ROWS_A_GROUP = 122_880  # DuckDB's default
 # What a server says when it would answer another time; any other error is its answer.
 _PASSING = re.compile(r"terminating connection|canceling statement|closed the connection|shutting down|starting up|out of memory|too many")
 
@@ -47,19 +50,31 @@ class PostgresSession:
         """
         return self._run(f"select * from postgres_query('ledger', {quoted(statement)})")
 
-    def copy(self, statement: str, path: Path) -> None:
-        """Stream a PostgreSQL statement's rows into a Parquet file.
+    def copy(self, statement: str, folder: Path) -> None:
+        """Stream a PostgreSQL statement's rows into Parquet files of a new folder.
 
         Raises:
-            LedgerError: The server refused the statement.
-            SourceUnavailableError: The server broke off; no file is left.
+            LedgerError: The server refused the statement, or the disk is full.
+            SourceUnavailableError: The server broke off.
         """
-        with replacing_file(path) as temporary:
-            rows = f"select * from postgres_query('ledger', {quoted(statement)})"
-            self._run(f"copy ({rows}) to {quoted(str(temporary))} (format parquet, compression zstd)")
+        rows = f"select * from postgres_query('ledger', {quoted(statement)})"
+        groups = -(-ROWS_A_FILE // _ROWS_A_GROUP)
+        self._run(f"copy ({rows}) to {quoted(str(folder))} (format parquet, compression zstd, row_groups_per_file {groups})")
+
+    def export(self) -> str:
+        """Return a name under which other transactions can see the same snapshot, for as long as this one is open.
+
+        See `pg_export_snapshot` in the PostgreSQL manual, "Snapshot Synchronization Functions".
+        """
+        ((exported,),) = self.query("select pg_export_snapshot()::text as exported")
+        return exported
+
+    def see(self, exported: str) -> None:
+        """See what another transaction sees; only before anything else."""
+        self._run(f"call postgres_execute('ledger', {quoted(f'set transaction snapshot {quoted(exported)}')})")
 
     def identify(self) -> str:
-        """Name the snapshot that statements see; two equal names are one snapshot of one transaction.
+        """Name connection and snapshot, as `backend/snapshot`; two equal names are one snapshot of one transaction.
 
         See `pg_current_snapshot` in the PostgreSQL manual, "System Information Functions".
 
@@ -84,6 +99,8 @@ class PostgresSession:
             return self._connection.execute(statement).fetchall()
         except duckdb.Error as error:
             text = str(error)
+            if is_full(text):
+                raise
         # Raised outside the handler: a chained error would show the original text, scrubbed or not.
         words = _words(text, self._secrets)
         if "ERROR:" in text and not _PASSING.search(text):
@@ -94,21 +111,23 @@ class PostgresSession:
 
 
 @contextmanager
-def transaction(uri: str, *, name: str, memory_limit: str) -> Iterator[PostgresSession]:
+def transaction(uri: str, *, name: str, memory_limit: str, exported: str = "") -> Iterator[PostgresSession]:
     """Open a read-only transaction; it always ends in a rollback, for there is nothing to keep.
 
     Args:
         uri: libpq connection URI with its credentials.
         name: What errors call the ledger.
         memory_limit: For DuckDB.
+        exported: Snapshot of another transaction to see, as `PostgresSession.export` names it; its own by default.
 
     Raises:
         SourceUnavailableError: The server refused the connection, the user or the password.
+        LedgerError: It does not know the snapshot.
     """
     patient = uri if "connect_timeout" in uri else f"{uri}{'&' if '?' in uri else '?'}connect_timeout={_CONNECT_SECONDS}"
     password = urlsplit(uri).password or ""
     secrets = [text for text in (patient, uri, password, unquote(password)) if text]
-    import_extension("postgres_scanner")
+    _install()
     # One thread: one connection, one snapshot. The extension would otherwise scan with several.
     with duckdb.connect(config={"memory_limit": memory_limit, "threads": 1}) as connection:
         connection.execute("load postgres_scanner")
@@ -122,11 +141,20 @@ def transaction(uri: str, *, name: str, memory_limit: str) -> Iterator[PostgresS
             )
         connection.execute("begin")
         try:
-            yield PostgresSession(connection, name, secrets)
+            session = PostgresSession(connection, name, secrets)
+            if exported:
+                session.see(exported)
+            yield session
         finally:
             # A transaction left open over a dead connection ends the whole process when DuckDB cleans up; a rollback that
             # fails for the same reason has nothing left to undo.
             _failure_of(connection, "rollback")
+
+
+@cache
+def _install() -> None:
+    # Through DuckDB's default connection, which threads must not share: readers find it done.
+    import_extension("postgres_scanner")
 
 
 def quoted(text: str) -> str:

@@ -1,8 +1,7 @@
 """From a ledger to the canonical liabilities: exact amounts, keyed user hashes, reconciled totals.
 
-Rows are streamed through DuckDB, which spills to disk beyond the configured memory; the conversion rules are those of
-`money.parse_amount`, written as SQL so that a billion rows need no Python loop, and a refused row is explained by
-`parse_amount` itself. Totals, counts and flows are few and are handled in Python.
+Rows are streamed through DuckDB, which spills to disk beyond the configured memory (`rows.py`, `shards.py`). Totals, counts and flows
+are few and are handled in Python.
 """
 
 from __future__ import annotations
@@ -10,67 +9,37 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
+import pyarrow.parquet as pq
 
+from assay.commitments.format import user_key_prefix
 from assay.config import Settings
-from assay.errors import AmountError, AssayError, ConfigError, LedgerError
-from assay.lake import format_as_of, parse_as_of, replacing_file
+from assay.errors import AmountError, ConfigError, LedgerError
+from assay.lake import format_as_of, parse_as_of
+from assay.liabilities.disk import disk_errors
+from assay.liabilities.drop import S3
+from assay.liabilities.files import FilesLedger
 from assay.liabilities.interface import LedgerSource, RawSnapshot
+from assay.liabilities.mysql import MysqlLedger
 from assay.liabilities.postgres import PostgresLedger
+from assay.liabilities.shards import UserKeys, finish, liability_files, write_shards
 from assay.liabilities.totals import write_control_totals, write_flows
-from assay.money import parse_amount
-from assay.warehouse.session import quote_text, session
+from assay.warehouse.session import session
+
+__all__ = ["MIN_SECRET_BYTES", "LiabilitySnapshot", "canonicalise", "extract", "liability_files", "needs_connection", "report_key"]
 
 MIN_SECRET_BYTES = 32
 """A shorter secret would be the weakest part of the keyed hash."""
 
-_HMAC_BLOCK = 64  # bytes; SHA-256's block, FIPS 198-1
-_SOURCES: dict[str, type[PostgresLedger]] = {"postgres": PostgresLedger}
+_SOURCES: dict[str, type[LedgerSource]] = {"postgres": PostgresLedger, "mysql": MysqlLedger, "files": FilesLedger}
 
-# Same rules as money.parse_amount; tests hold the two against each other. The detour over HUGEINT is exact up to 38 digits, and
-# DuckDB 1.5 reads a text into it in a tenth of a microsecond where reading it into DECIMAL(38,0) takes thirty.
-_ROWS = r"""
-create view rows as
-with read as (
-    select user_id, account_type, asset, decimals, amount as text,
-        ltrim(amount, '-') as unsigned, account_type in (select account_type from account_types) as type_known,
-    from read_parquet($raw) left join assets using (asset)
-),
-split as (
-    select *, split_part(unsigned, '.', 1) as whole, rtrim(split_part(unsigned, '.', 2), '0') as fraction,
-    from read
-),
-digits as (
-    select *, ltrim(whole || rpad(fraction, coalesce(decimals, 0), '0'), '0') as digits,
-        regexp_full_match(text, '-?[0-9]+([.][0-9]*)?') and length(fraction) <= decimals as plain,
-    from split
-)
-select user_id, account_type, asset, decimals, text,
-    coalesce(user_id <> '' and type_known and plain and length(digits) <= 38, false) as valid,
-    case when valid then cast(cast(if(text[1] = '-', '-', '') || if(digits = '', '0', digits) as hugeint) as decimal(38, 0)) end as amount,
-from digits
-"""
-_BROKEN = "select user_id, account_type, asset, text from rows where not valid order by all nulls first limit 1"
-_DUPLICATED = """
-select user_id, account_type, asset, count(*) from read_parquet($raw)
-group by all having count(*) > 1 order by all limit 1
-"""
-# HMAC (RFC 2104): H(key ^ opad || H(key ^ ipad || message)).
-_LIABILITIES = """
-copy (
-    select sha256(getvariable('outer_pad') || unhex(sha256(getvariable('inner_pad') || encode(user_id)))) as user_key,
-        account_type, asset, decimals, amount,
-    from rows
-    order by user_key, account_type, asset
-) to $path (format parquet, compression zstd)
-"""
 _TOTALS = """
-select account_type, asset, count(*), sum(amount) from read_parquet($path) group by all order by all
+select account_type, asset, count(*), sum(amount) from read_parquet($files) group by all order by all
 """
 
 
@@ -79,7 +48,7 @@ class LiabilitySnapshot:
     """The canonical datasets of one moment.
 
     Attributes:
-        liabilities: user_key, account_type, asset, decimals, amount (signed base units); sorted by key; private.
+        liabilities: Folder of shards (`liability_files`): user_key, account_type, asset, decimals, amount (signed base units); sorted by key; private.
         control_totals: account_type, asset, row_count, user_count, total_amount (signed base units).
         flows: asset, kind, amount (signed base units), flow_count; empty for a first report.
     """
@@ -111,7 +80,19 @@ def extract(settings: Settings, as_of: datetime, previous_as_of: datetime | None
             subject=f"as_of {format_as_of(as_of)}",
             next_step="attest a moment after the previous report's",
         )
-    return _source(settings, uri).extract(as_of, previous_as_of, folder)
+    source = _source(settings, uri)
+    raw = RawSnapshot(folder=folder)
+    with disk_errors(folder):
+        raw.start()
+        origin = source.extract(as_of, previous_as_of, raw)
+        moments = {"as_of": format_as_of(as_of), "previous_as_of": None if previous_as_of is None else format_as_of(previous_as_of)}
+        raw.seal({**moments, "kind": settings.ledger.kind, **origin})
+    return raw
+
+
+def needs_connection(settings: Settings) -> bool:
+    """Tell whether the ledger is anywhere else than on a local disk."""
+    return settings.ledger.kind != "files" or settings.ledger.folder.startswith(S3)
 
 
 def _source(settings: Settings, uri: str) -> LedgerSource:
@@ -152,10 +133,10 @@ def canonicalise(settings: Settings, raw: RawSnapshot, secret: bytes, folder: Pa
     """Write the canonical datasets of a raw snapshot, if every row and every total holds.
 
     Args:
-        settings: Names the assets, the account types in scope and the memory limit.
+        settings: Names the assets, the account types in scope, the number of shards and the memory limit.
         raw: What `extract` wrote; it says itself which moment it is of.
         secret: See `report_key`.
-        folder: Receives the files.
+        folder: Receives the files; what an attempt that was killed made of the same extract is kept.
 
     Raises:
         LedgerError: The raw files are not whole, a row is duplicated or of an unknown asset or account type, there is no row, or the rows differ from
@@ -163,86 +144,33 @@ def canonicalise(settings: Settings, raw: RawSnapshot, secret: bytes, folder: Pa
         AmountError: A row, or a sum of rows, is not an exact amount of at most 38 digits.
         ConfigError: The secret is too short.
     """
-    as_of = _moment_of(raw)
-    key = report_key(secret, settings.series, as_of)
+    origin = raw.read_origin()
+    as_of = parse_as_of(origin["as_of"])
+    keys = UserKeys(prefix=user_key_prefix(settings.series, as_of), report_key=report_key(secret, settings.series, as_of))
     done = LiabilitySnapshot(
-        liabilities=folder / "liabilities.parquet", control_totals=folder / "control_totals.parquet", flows=folder / "flows.parquet"
+        liabilities=folder / "liabilities", control_totals=folder / "control_totals.parquet", flows=folder / "flows.parquet"
     )
-    with session(folder, memory_limit=settings.memory_limit) as connection:
-        _register(connection, settings, raw)
-        _check_rows(connection, settings, raw, as_of)
-        for name, pad in (("inner_pad", 0x36), ("outer_pad", 0x5C)):
-            padded = bytes(byte ^ pad for byte in key.ljust(_HMAC_BLOCK, b"\0"))
-            connection.execute(f"set variable {name} = $padded::blob", {"padded": padded})
-        with replacing_file(done.liabilities) as path:
-            connection.execute(_LIABILITIES, {"path": str(path)})
-            sums = _sums(connection, settings, path)
-            write_control_totals(settings, raw.control_totals, sums, done.control_totals)
-    write_flows(settings, raw.flows, done.flows)
+    balances = [path for path in raw.balance_files() if pq.read_metadata(path).num_rows]
+    if not balances:
+        raise LedgerError(
+            f"there is no balance for as_of {format_as_of(as_of)}",
+            subject=f"ledger {settings.ledger.connection}, assay_balances",
+            next_step="check that the ledger has closed that moment",
+        )
+    with disk_errors(folder):
+        with session(folder, memory_limit=settings.memory_limit) as connection:
+            files = write_shards(connection, settings, balances, json.dumps(origin["files"]), keys, folder)
+            sums = _sums(connection, settings, files)
+        write_control_totals(settings, raw.control_totals, sums, done.control_totals)
+        write_flows(settings, raw.flows, done.flows)
+        finish(folder, files)
     return done
 
 
-def _moment_of(raw: RawSnapshot) -> datetime:
-    if not raw.origin.exists():
-        raise LedgerError("the extract is unfinished", subject=str(raw.folder), next_step="extract the ledger again")
-    return parse_as_of(json.loads(raw.origin.read_text())["as_of"])
-
-
-def _register(connection: duckdb.DuckDBPyConnection, settings: Settings, raw: RawSnapshot) -> None:
-    symbols = sorted(settings.assets)
-    decimals = pa.array([settings.assets[symbol].decimals for symbol in symbols], pa.int32())
-    connection.register("assets", pa.table({"asset": pa.array(symbols, pa.string()), "decimals": decimals}))
-    connection.register("account_types", pa.table({"account_type": pa.array(settings.ledger.account_types, pa.string())}))
-    # A view takes no parameter; the path is the project's own, and quoted.
-    connection.execute(_ROWS.replace("$raw", quote_text(str(raw.balances))))
-
-
-def _check_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, raw: RawSnapshot, as_of: datetime) -> None:
-    ledger = f"ledger {settings.ledger.connection}"
-    parameters = {"raw": str(raw.balances)}
-    if not connection.execute("select 1 from rows limit 1").fetchone():
-        raise LedgerError(
-            f"there is no balance for as_of {format_as_of(as_of)}",
-            subject=f"{ledger}, assay_balances",
-            next_step="check that the ledger has closed that moment",
-        )
-    if broken := connection.execute(_BROKEN).fetchone():
-        raise _row_error(settings, ledger, broken)
-    if duplicated := connection.execute(_DUPLICATED, parameters).fetchone():
-        raise LedgerError(
-            f"the row is there {duplicated[3]} times",
-            subject=_row(ledger, *duplicated[:3]),
-            next_step="remove the duplicate from the ledger's view",
-        )
-
-
-def _row(ledger: str, user_id: str | None, account_type: str | None, asset: str | None) -> str:
-    return f"{ledger}, assay_balances, user {user_id}, {account_type}, {asset}"
-
-
-def _row_error(settings: Settings, ledger: str, row: tuple[str | None, ...]) -> AssayError:
-    """Say which rule a row breaks."""
-    user_id, account_type, asset, text = row
-    subject = _row(ledger, user_id, account_type, asset)
-    if not user_id:
-        return LedgerError("user_id is empty", subject=subject, next_step="correct the ledger's view")
-    for name, value, known in (("account type", account_type, settings.ledger.account_types), ("asset", asset, sorted(settings.assets))):
-        if value not in known:
-            return LedgerError(
-                f"{name} {value!r} is unknown; known are {', '.join(known)}",
-                subject=subject,
-                next_step="correct the ledger's view, or add it to the configuration",
-            )
-    if text is None:
-        return AmountError("amount is null", subject=subject, next_step="correct the ledger's view")
-    parse_amount(text, settings.assets[str(asset)].decimals, subject=subject)
-    return AmountError(f"{text[:60]!r} is not an exact amount", subject=subject, next_step="correct the value at its source")
-
-
-def _sums(connection: duckdb.DuckDBPyConnection, settings: Settings, liabilities: Path) -> dict[tuple[str, str], tuple[int, int]]:
+def _sums(connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Path]) -> dict[tuple[str, str], tuple[int, int]]:
     """Row count and exact sum by account type and asset, of what was written."""
     try:
-        found = connection.execute(_TOTALS, {"path": str(liabilities)}).fetchall()
+        found = connection.execute(_TOTALS, {"files": list(map(str, files))}).fetchall()
     except duckdb.OutOfRangeException as error:
         raise AmountError(
             "a sum of balances has more than 38 digits",

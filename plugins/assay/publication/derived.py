@@ -19,7 +19,15 @@ from pyarrow import types
 from assay.lake import format_as_of
 from assay.money import format_amount
 
-WHOLE_UNIT_TABLES = ("deposit_deltas", "reconciliation", "reserve_deltas", "reserve_ratios", "reserve_stability", "wallet_balances")
+WHOLE_UNIT_TABLES = (
+    "deposit_deltas",
+    "liability_commitment",
+    "reconciliation",
+    "reserve_deltas",
+    "reserve_ratios",
+    "reserve_stability",
+    "wallet_balances",
+)
 
 # The columns that published verifiers of address lists read; the names and their odd spacing are theirs.
 _ADDRESS_LIST_COLUMNS = (
@@ -28,6 +36,7 @@ _ADDRESS_LIST_COLUMNS = (
 )
 
 _PLACES = 2  # for signatures and for owners
+_NO_PLACE = frozenset({"eip1271", "movement"})  # proofs that no reader of such lists can check
 
 
 def write_all(tables: Path, folder: Path) -> list[Path]:
@@ -59,7 +68,7 @@ def address_list(wallet_balances: Path, address_ownership: Path) -> Iterable[Seq
     """Yield the wallets in the layout that published verifiers of address lists read.
 
     Totals come first (by coin, network and height; `-` for a coin over all networks), then an empty line, then one row a balance.
-    A wallet whose ownership is proven by a contract's own word, or whose text has several lines, has no place for that in this layout; its columns
+    A wallet whose ownership is proven by a contract's own word or by a movement, or whose text has several lines, has no place for that in this layout; its columns
     of message and signatures stay empty, and `address_ownership` has it.
     """
     statements = {(row["chain"], row["address"]): _signed(row) for row in pq.read_table(address_ownership).to_pylist()}
@@ -82,7 +91,7 @@ def address_list(wallet_balances: Path, address_ownership: Path) -> Iterable[Seq
 def _signed(row: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
     """Return message, two signatures, script and two owners; empty where the layout has no place for the statement."""
     signatures, owners = (row["signatures"] or "").split("\n"), (row["owners"] or "").split("\n")
-    if not row["message"] or "\n" in row["message"] or max(len(signatures), len(owners)) > _PLACES or row["scheme"] == "eip1271":
+    if not row["message"] or "\n" in row["message"] or max(len(signatures), len(owners)) > _PLACES or row["scheme"] in _NO_PLACE:
         return ("",) * 6
     return (row["message"], *_two(signatures), row["script"] or "", *_two(owners))
 

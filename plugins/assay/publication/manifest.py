@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import rfc8785
 
+from assay.commitments.pipeline import COMMITMENT, TREE
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import format_as_of, sha256_of
@@ -29,6 +30,7 @@ TABLES = (
     "address_ownership",
     "coverage",
     "deposit_deltas",
+    "liability_commitment",
     "prices",
     "reconciliation",
     "reserve_deltas",
@@ -81,6 +83,7 @@ def build(
             "entity": settings.entity,
             "files": [_file(folder, path) for path in listed_files(folder)],
             "format": FORMAT,
+            "liability_commitment": json.loads((folder / TREE / COMMITMENT).read_bytes())["commitment"],
             "previous": _reference(previous) if previous else None,
             "replaces": replaces,
             "revision": correction.revision if correction else 1,

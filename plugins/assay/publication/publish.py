@@ -1,33 +1,40 @@
-"""Building a publication aside and putting it in place in one step.
+"""Putting a staged publication in place in one step.
 
-`stage` writes a complete folder and touches nothing that is published. `publish` checks that folder against its manifest, renames a
-copy of it into place and appends to the log, all under the series' lock. Whatever fails, and whenever the process dies, the publications
-before are as they were; running the same call again completes what was begun.
+`publish` checks what `staging.py` built against its manifest, renames a copy of it into place and appends to the log, all under the series'
+lock. Whatever fails, and whenever the process dies, the publications before are as they were; running the same call again completes what
+was begun.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from assay import __version__
-from assay.chains.evidence import SUFFIX
+from assay import origin
+from assay.commitments.pipeline import TREE
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import format_as_of, new_folder, parse_as_of
-from assay.publication import derived, facts, manifest
+from assay.publication import manifest
 from assay.publication.log import Log, LogEntry, folder_name, locked
-from assay.publication.manifest import FILE_NAME, TABLES, Correction
+from assay.publication.manifest import FILE_NAME, Correction
 
-_PIECE = 1 << 20
+# What names the revision or is made anew for each, so that it differs even when nothing else does.
+_BOUND_TO_REVISION = {
+    "code_version",
+    "derived/liability_commitment.csv",
+    "liability_commitment",
+    "replaces",
+    "report.html",
+    "revision",
+    "tables/liability_commitment.parquet",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,51 +85,6 @@ def correction(settings: Settings, *, as_of: datetime, revision: int, reason: st
     return Correction(revision=revision, replaces=known[0], reason=reason.strip())
 
 
-def stage(
-    settings: Settings,
-    *,
-    as_of: datetime,
-    tables: Path,
-    evidence: Mapping[str, Path],
-    contracts: Path,
-    previous: LogEntry | None,
-    work: Path,
-    corrects: Correction | None = None,
-) -> Path:
-    """Build the whole publication in a folder of its own.
-
-    Args:
-        settings: The configuration in force.
-        as_of: The attested moment.
-        tables: Folder with `<table>.parquet` for every published table, and nothing else.
-        evidence: By chain, the folder below which the reading tasks left their archives; archives alone are taken from it.
-        contracts: Folder with `<table>.odcs.yaml`.
-        previous: The publication that the deltas were computed from: `Log.previous`.
-        work: The folder to build; one that stands there is replaced.
-        corrects: See `correction`.
-
-    Returns:
-        `work`.
-
-    Raises:
-        PublicationError: A table or contract is missing or not to be published, a chain has no evidence, or an archive names an address.
-    """
-    from assay.publication import report  # altair takes a second to load; publishing alone does not need it
-
-    if work.exists():
-        shutil.rmtree(work)
-    with new_folder(work) as folder:
-        _copy_tables(tables, contracts, folder)
-        _copy_evidence(evidence, folder)
-        (folder / "evidence" / facts.FILE_NAME).write_bytes(facts.chain_facts(settings))
-        derived.write_all(folder / "tables", folder / "derived")
-        page = report.render(folder / "tables", settings, as_of=as_of, previous=previous, corrects=corrects)
-        (folder / "report.html").write_text(page, encoding="utf-8")
-        content = manifest.build(folder, settings, as_of=as_of, previous=previous, correction=corrects, version=__version__)
-        (folder / FILE_NAME).write_bytes(content)
-    return work
-
-
 def publish(settings: Settings, staged: Path, *, now: datetime | None = None) -> Published:
     """Put a staged publication in place and into the log; the same one twice is one publication.
 
@@ -146,7 +108,7 @@ def publish(settings: Settings, staged: Path, *, now: datetime | None = None) ->
             if entry.revision == revision:
                 _check_same(target, values)
                 return Published(folder=target, entry=entry, repeated=True)
-        if again := _same_correction(series, log.of(as_of), values):
+        if again := _same_correction(settings, log.of(as_of), content):
             return Published(folder=series / again.folder, entry=again, repeated=True)
         _check_place(log, values, as_of=as_of, revision=revision)
         # A process died between renaming and logging: without its line the folder was never published, so it may be replaced.
@@ -196,16 +158,19 @@ def _check_same(published: Path, values: dict[str, Any]) -> None:
         )
 
 
-def _same_correction(series: Path, known: Sequence[LogEntry], values: dict[str, Any]) -> LogEntry | None:
+def _same_correction(settings: Settings, known: Sequence[LogEntry], content: bytes) -> LogEntry | None:
     """Find out whether this is the newest correction once more: a run that is repeated counts on from what it published itself."""
+    values = json.loads(content)
     if len(known) <= 1 or values["revision"] != known[-1].revision + 1:
         return None
-    newest = manifest.read(series / known[-1].folder)
+    newest = manifest.read(series_folder(settings) / known[-1].folder)
     if newest["replaces"]["reason"] != values["replaces"]["reason"]:
         return None
-    # The report names the revision, so it differs even when nothing else does.
-    different = set(manifest.differences(newest, values)) - {"code_version", "report.html", "replaces", "revision"}
-    return None if different else known[-1]
+    different = set(manifest.differences(newest, values)) - _BOUND_TO_REVISION
+    if not {name for name in different if not name.startswith(f"{TREE}/")}:
+        # Every leaf is new in a revision, so the tree can't say whether it holds the same balances; what it was made of can.
+        return known[-1] if origin.same_liabilities(settings, known[-1].manifest_sha256, manifest.digest(content)) else None
+    return None
 
 
 def _put_in_place(staged: Path, target: Path, values: dict[str, Any]) -> None:
@@ -228,53 +193,3 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _copy_tables(tables: Path, contracts: Path, folder: Path) -> None:
-    given = {path.name for path in tables.iterdir()}
-    expected = {f"{name}.parquet" for name in TABLES}
-    if given != expected:
-        name = min(given ^ expected)
-        raise PublicationError(
-            "the table is missing" if name in expected else "it is not among the tables that may be published",
-            subject=str(tables / name),
-            next_step="run the computation again, or add the table to the published ones with its contract",
-        )
-    for part in ("tables", "contracts"):
-        (folder / part).mkdir()
-    for name in TABLES:
-        contract = contracts / f"{name}.odcs.yaml"
-        if not contract.is_file():
-            raise PublicationError("the table has no contract", subject=str(contract), next_step="write its contract")
-        shutil.copyfile(contract, folder / "contracts" / contract.name)
-        shutil.copyfile(tables / f"{name}.parquet", folder / "tables" / f"{name}.parquet")
-
-
-def _copy_evidence(evidence: Mapping[str, Path], folder: Path) -> None:
-    chains = set(pq.read_table(folder / "tables" / "snapshot_blocks.parquet", columns=["chain"]).column("chain").to_pylist())
-    if chains != set(evidence):
-        chain = min(chains ^ set(evidence))
-        raise PublicationError(
-            "tables and evidence are not of the same chains", subject=f"chain {chain}", next_step="hand over the evidence of every chain"
-        )
-    for chain, source in sorted(evidence.items()):
-        archives = sorted(source.rglob(f"*{SUFFIX}"))
-        if not archives:
-            raise PublicationError("there is no evidence", subject=f"chain {chain}, {source}", next_step="run the reading tasks again")
-        for archive in archives:
-            _refuse_addresses(archive)
-            target = folder / "evidence" / chain / archive.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(archive, target)
-
-
-def _refuse_addresses(archive: Path) -> None:
-    """Stop at anything like a URL: keys of node providers stand in them, and what is published stays published."""
-    tail = b""
-    with pa.OSFile(str(archive), "rb") as file, pa.CompressedInputStream(file, "zstd") as stream:
-        while piece := stream.read(_PIECE):
-            if b"://" in tail + piece:
-                raise PublicationError(
-                    "the evidence names an address of a server", subject=str(archive), next_step="remove it where the archive is written"
-                )
-            tail = piece[-2:]

@@ -23,10 +23,12 @@ from assay.quality.outcomes import SHOWN_ROWS, Outcome, outcome_of
 from assay.quality.suites import EXPECTATIONS, Suite
 from assay.warehouse.session import THREADS, quote_name, read_parquet
 
+_SHOWN_FILES = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A Parquet file and what it is to be held against.
+    """A Parquet file, or the files of one dataset, and what they are to be held against.
 
     Attributes:
         name: Of the dataset, and of its suite.
@@ -215,4 +217,5 @@ def _raise_failures(dataset: Dataset, outcomes: Sequence[Outcome]) -> None:
 
 def _subject(dataset: Dataset) -> str:
     paths = dataset.parquet if isinstance(dataset.parquet, list) else [dataset.parquet]
-    return f"dataset {dataset.name} ({', '.join(map(str, paths))})"
+    more = f" and {len(paths) - _SHOWN_FILES} more" if len(paths) > _SHOWN_FILES else ""
+    return f"dataset {dataset.name} ({', '.join(map(str, paths[:_SHOWN_FILES]))}{more})"

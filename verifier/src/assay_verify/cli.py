@@ -36,6 +36,18 @@ exit codes: 0 every statement verified; 1 a row failed, is empty or malformed, a
 What was checked is kept while a run lasts, in $XDG_STATE_HOME/assay-verify (or ~/.local/state/assay-verify) under the file's SHA-256."""
 
 
+_INCLUSION_EPILOG = """\
+exit codes: 0 the proof holds; 1 it does not; 2 the file is no proof, or the command was wrong; 3 nothing failed, but no user id or no published
+commitment was given to compare with. A check that you leave out yourself (--no-user, --no-commitment) is named, and doesn't change the code.
+
+Formats, told apart by themselves: assay-inclusion-proof-v1; of other publishers a Merkle proof with self and path (first generation), a user file with
+nodes (second generation, wants --tree), and a published tree of the BitMEX form (wants --nonce, or --account-nonce and --user). These are checked by
+their own rules, and what those let through is printed."""
+
+_TREE_EPILOG = """\
+exit codes: 0 the whole tree holds; 1 it does not; 2 the folder has no tree, or the command was wrong; 130 stopped by Ctrl-C."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
@@ -60,7 +72,12 @@ def _ownership(options: argparse.Namespace) -> int:
     progress = Progress(wanted=not options.json)
     try:
         verified = verification.verify(
-            options.path, processes=options.processes, resume=options.resume, state=options.state, progress=progress
+            options.path,
+            processes=options.processes,
+            resume=options.resume,
+            state=options.state,
+            test_networks=options.test_networks,
+            progress=progress,
         )
     except KeyboardInterrupt:
         progress.clear()
@@ -92,6 +109,53 @@ def _balances(options: argparse.Namespace) -> int:
     return verified.findings.exit_code
 
 
+def _inclusion(options: argparse.Namespace) -> int:
+    from assay_verify.sum_tree import formats, terminal  # noqa: PLC0415
+    from assay_verify.sum_tree.inclusion import Expected  # noqa: PLC0415
+
+    expected = Expected(
+        user_id=_user_id(options.user),
+        without_user=options.no_user,
+        commitment=options.commitment,
+        publication=options.publication,
+        without_commitment=options.no_commitment,
+    )
+    foreign = formats.Foreign(
+        tree=options.tree, nonce=options.nonce or options.account_nonce, is_report_nonce=options.account_nonce is None
+    )
+    verified = formats.check_file(options.path, expected, foreign, Progress(wanted=not options.json))
+    show = terminal.proof_as_json if options.json else terminal.proof_as_text
+    sys.stdout.write(show(verified, options.path) + "\n")
+    return verified.findings.exit_code
+
+
+def _user_id(given: str | None) -> str | None:
+    if given != "-":
+        return given
+    # Read like that, it stands in no history of the shell and in no list of processes.
+    if sys.stdin.isatty():
+        sys.stderr.write("User id: ")
+        sys.stderr.flush()
+    user_id = sys.stdin.readline().rstrip("\r\n")
+    if not user_id:
+        raise UnusableInputError("No user id came from the standard input", "Write it in one line, or give it with --user ID")
+    return user_id
+
+
+def _tree(options: argparse.Namespace) -> int:
+    from assay_verify.sum_tree import terminal, tree  # noqa: PLC0415
+
+    progress = Progress(wanted=not options.json)
+    try:
+        verified = tree.verify(options.folder, processes=options.processes, progress=progress)
+    except KeyboardInterrupt:
+        progress.clear()
+        sys.stderr.write("assay-verify: stopped\n")
+        return _INTERRUPTED
+    sys.stdout.write((terminal.tree_as_json(verified) if options.json else terminal.tree_as_text(verified)) + "\n")
+    return verified.findings.exit_code
+
+
 def _urls(texts: Sequence[str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     for text in texts:
@@ -114,6 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_publication(commands)
     _add_balances(commands)
     _add_ownership(commands)
+    _add_inclusion(commands)
+    _add_tree(commands)
     return parser
 
 
@@ -166,7 +232,46 @@ def _add_ownership(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     one.add_argument("--resume", action="store_true", help="go on where an earlier run on the same, unaltered file was stopped")
     one.add_argument("--processes", type=_positive, metavar="N", help="how many check at once (default: one a core)")
     one.add_argument("--state", type=Path, metavar="FOLDER", help="where to keep what was checked while a run lasts")
+    one.add_argument(
+        "--test-networks", action="store_true", help="of a list: take Bitcoin addresses of test networks too, and name the network"
+    )
     one.add_argument("--json", action="store_true", help="print JSON, with every row that did not verify")
+
+
+def _add_inclusion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = commands.add_parser(
+        "inclusion",
+        help="check a user's proof that the balance is in the published total",
+        description="Check a user's proof that the balance is in the published total. Offline.",
+        epilog=_INCLUSION_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("path", type=Path, metavar="PROOF", help="the proof")
+    user = one.add_mutually_exclusive_group()
+    user.add_argument("--user", metavar="ID", help="the user whose proof it should be; - reads it from the standard input")
+    user.add_argument("--no-user", action="store_true", help="do without checking whose proof it is")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--publication", type=Path, metavar="FOLDER", help="the publication whose totals it should be in")
+    which.add_argument("--commitment", metavar="HEX", help="the published commitment; for other publishers' formats the hash of the root")
+    which.add_argument("--no-commitment", action="store_true", help="do without comparing it with anything published")
+    one.add_argument("--tree", type=Path, metavar="FILE", help="the whole tree that a user file of the second generation refers to")
+    secret = one.add_mutually_exclusive_group()
+    secret.add_argument("--nonce", metavar="HEX", help="your secret of one report (BitMEX form)")
+    secret.add_argument("--account-nonce", metavar="HEX", help="the secret of your account (BitMEX form)")
+    one.add_argument("--json", action="store_true", help="print JSON, with every single failure")
+
+
+def _add_tree(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    one = commands.add_parser(
+        "tree",
+        help="check a whole published tree of liabilities",
+        description="Check every leaf, node and sum of a published tree of liabilities, and what the publication says of them. Offline.",
+        epilog=_TREE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("folder", type=Path, metavar="FOLDER", help="a publication, or its liability_tree")
+    one.add_argument("--processes", type=_positive, metavar="N", help="how many check at once (default: one a core)")
+    one.add_argument("--json", action="store_true", help="print JSON, with every single failure")
 
 
 def _positive(text: str) -> int:
@@ -176,4 +281,10 @@ def _positive(text: str) -> int:
     return number
 
 
-_COMMANDS = {"balances": _balances, "ownership": _ownership, "publication": _publication}
+_COMMANDS = {
+    "balances": _balances,
+    "inclusion": _inclusion,
+    "ownership": _ownership,
+    "publication": _publication,
+    "tree": _tree,
+}

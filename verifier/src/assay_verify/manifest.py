@@ -28,6 +28,7 @@ _SHAPE: Shape = {
     "entity": str,
     "files": list,
     "format": str,
+    "liability_commitment": str,
     "previous": (dict, _NONE),
     "replaces": (dict, _NONE),
     "revision": int,
@@ -75,6 +76,8 @@ def read(folder: Path) -> Manifest:
         raise MalformedError(
             f"the manifest is of the format {values['format']!r}, and this verifier knows {FORMAT}; use the verifier of that format"
         )
+    if not HEX.fullmatch(values["liability_commitment"]):
+        raise MalformedError(f"{FILE_NAME}: liability_commitment is not a SHA-256 in lower-case hexadecimal digits")
     _check_references(values)
     for item in values["files"]:
         _check_file(item)

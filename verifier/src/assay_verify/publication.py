@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay_verify import deltas, evidence, log, manifest, reserves, stability, tables
+from assay_verify import commitment, deltas, evidence, log, manifest, reserves, stability, tables
 from assay_verify.arithmetic import percent_text, whole_units
 from assay_verify.findings import Check, Findings, UnusableInputError
 from assay_verify.manifest import FOLDER_NAME, Manifest
@@ -121,6 +121,7 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
     stability.check(findings, folder, known, blocks, holdings)
     ratios = reserves.check_ratios(findings, folder, holdings)
     reserves.check_decimals(findings, folder, ratios)
+    commitment.check(findings, folder, known, ratios)
     deltas.check_deposits(findings, folder, ratios)
     deltas.check_reserves(findings, folder, holdings)
     unexplained = deltas.check_reconciliation(findings, folder, ratios)
@@ -184,7 +185,8 @@ def _conclude(verified: Verified, known: Manifest) -> None:
     ]
     verified.proven = [sentence for name, sentence in statements if findings.held(name)]
     verified.not_proven += [
-        "That the liabilities are complete: they are the entity's own statement, and no user can check that they were counted.",
+        "That the liabilities are complete: they are the entity's own statement. Each user can check that the own balance is in the total, with a proof "
+        "file and `assay-verify inclusion`; `assay-verify tree` adds up the whole tree.",
         "That the sources told the truth: read balances from a node of your own at the snapshot blocks.",
         "Who published this: there is no signature. Whoever can replace both folder and log can replace everything; keep a copy of the log.",
         "That report.html and the CSV files show the tables' figures: only that they are the listed files.",

@@ -1,0 +1,113 @@
+"""The commitment as a step of `reserve_attestation`: which report is committed to, with which secret, and the table that is published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assay import origin
+from assay.commitments.format import COMMITMENT_FILE, FORMAT, Commitment, Report
+from assay.config import Settings
+from assay.lake import private_folder, replacing_file, sha256_of
+from assay.liabilities.snapshot import liability_files
+
+if TYPE_CHECKING:
+    from assay.commitments.proving import Prover
+
+TREE = "liability_tree"
+"""Folder of the tree, beside the index while it is made and in a publication."""
+INDEX = "index"
+"""Private folder: which leaves are whose. Without it nobody, not even the entity, can tell."""
+COMMITMENT = COMMITMENT_FILE
+
+_AMOUNT = pa.decimal128(38, 0)
+_TABLE = pa.schema(
+    [
+        ("asset", pa.string()),
+        ("decimals", pa.int32()),
+        ("total", _AMOUNT),
+        ("leaf_limit", _AMOUNT),
+        ("leaf_count", pa.int64()),
+        ("root_hash", pa.string()),
+        ("commitment", pa.string()),
+        ("format", pa.string()),
+    ]
+)
+
+
+def report_of(settings: Settings, as_of: datetime, revision: int) -> Report:
+    """Return what a tree of this moment is of: every asset of the registry, also one that nobody holds."""
+    assets = tuple(sorted((symbol, asset.decimals) for symbol, asset in settings.assets.items()))
+    return Report(series=settings.series, as_of=as_of, revision=revision, assets=assets)
+
+
+def commit(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], folder: Path, *, secret_of: Callable[[str], bytes]) -> Path:
+    """Build the sum tree over the liabilities of a moment; returns `folder`, in which `liability_tree` and the private `index` then are.
+
+    Args:
+        settings: For the assets and the memory limit.
+        as_of: The attested moment.
+        inputs: What `attestation.gather_inputs` returned.
+        folder: Private; what an earlier attempt left is replaced.
+        secret_of: Reads the secret of an Airflow Connection.
+
+    Raises:
+        CommitmentError: The liabilities cannot be committed to; nothing half-made is left.
+    """
+    from assay.commitments.building import build  # numba takes a second to load
+
+    secret = secret_of(settings.ledger.pseudonym_connection)
+    private_folder(folder)
+    build(
+        report_of(settings, as_of, inputs["revision"]),
+        liability_files(Path(inputs["liabilities"])),
+        secret=secret,
+        tree=folder / TREE,
+        index=folder / INDEX,
+        work=folder / "spill",
+        memory_limit=settings.memory_limit,
+        parts=settings.commitment.parts,
+        shard_leaves=settings.commitment.shard_leaves,
+        processes=settings.commitment.processes,
+    )
+    return folder
+
+
+def write_table(commitment: Path, path: Path) -> Path:
+    """Write what the table `liability_commitment` says of a `commitment.json`, one row an asset."""
+    known = Commitment.read(commitment)
+    rows = [
+        {
+            "asset": symbol,
+            "decimals": decimals,
+            "total": Decimal(total),
+            "leaf_limit": Decimal(limit),
+            "leaf_count": known.leaf_count,
+            "root_hash": known.root_hash.hex(),
+            "commitment": known.commitment.hex(),
+            "format": FORMAT,
+        }
+        for (symbol, decimals), total, limit in zip(known.report.assets, known.totals, known.limits, strict=True)
+    ]
+    with replacing_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_TABLE), temporary, compression="zstd")
+    return path
+
+
+def prover_of(settings: Settings, publication: Path, *, secret_of: Callable[[str], bytes]) -> Prover:
+    """Return what cuts the proofs of a publication's users.
+
+    Raises:
+        PublicationError: The folder is not what its manifest says of the tree.
+        EvidenceError: The index of the leaves is not there, or was destroyed.
+    """
+    from assay.commitments.proving import Prover
+
+    index = origin.index_of(settings, sha256_of(publication / "manifest.json"))
+    return Prover(publication / TREE, index, secret=secret_of(settings.ledger.pseudonym_connection))
