@@ -234,6 +234,16 @@ def test_balances_moved_from_a_sibling_to_the_one_above_are_refused() -> None:
     assert not any("sums along its path" in failure for failure in failures(verified)), "the sums are right, and only the hashes tell"
 
 
+def test_a_root_that_claims_less_than_is_below_it_is_refused() -> None:
+    """The hashes are right, and the publisher committed to lower totals beside the root's hash."""
+    less = (TREE.root[1][0] - 1, TREE.root[1][1])
+    commitment = TREE.commitment_to(TREE.root[0], less).hex()
+    proof = TREE.proof(USER) | {"root": written((TREE.root[0], less)), "commitment": commitment}
+    assert_refused(
+        inclusion.check(proof, Expected(user_id=USER, commitment=commitment)), saying="the sums along its path are not those of the root"
+    )
+
+
 def test_a_path_that_was_shortened_or_lengthened_is_refused() -> None:
     proof = TREE.proof(USER)
     path = proof["leaves"][0]["path"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,19 @@ def test_a_proof_shows_what_the_user_is_owed(built: Path) -> None:
     prover = Prover(built / "tree", built / "index", secret=SECRET)
     verified = check(prover, WHALE, Expected(user_id=WHALE, without_commitment=True))
     assert [(one.asset, one.own) for one in verified.holdings] == [("BTC", "21,000,000"), ("ETH", "0.000000000000000001"), ("USDT", "0")]
+
+
+@pytest.mark.parametrize("folder", ["2023-01-18T160000Z", "2023-02-17T160000Z"])
+def test_the_trees_of_whole_publications_hold(published: Path, folder: str) -> None:
+    verified = tree.verify(published / folder, processes=1)
+    assert verified.findings.exit_code == Exit.HELD, [made.failures for made in verified.findings.checks]
+    assert "The liabilities that the published ratios are computed with are these totals." in verified.proven
+
+
+def test_the_tree_of_another_publication_in_its_place_is_refused(series: Path) -> None:
+    first, second = (series / name / "liability_tree" for name in ("2023-01-18T160000Z", "2023-02-17T160000Z"))
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    verified = tree.verify(second.parent, processes=1)
+    failed = {made.name for made in verified.findings.checks if made.failures}
+    assert failed == {"files.digests", "commitment.published", "totals.ratios", "totals.table"}

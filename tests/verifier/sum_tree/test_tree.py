@@ -280,6 +280,33 @@ def test_a_node_with_less_than_its_children_is_refused(tmp_path: Path, level: in
     assert_refused(lie(tmp_path, change_levels, level), saying=f"level {level}, position 1: the balances are not the sums")
 
 
+def test_a_root_that_claims_less_than_is_below_it_is_refused(folder: Path) -> None:
+    less = (TREE.root[1][0] - 1, TREE.root[1][1])
+    commitment = TREE.commitment_to(TREE.root[0], less).hex()
+    write_json(folder / "commitment.json", {**TREE.commitment_file(8), "root": written((TREE.root[0], less)), "commitment": commitment})
+    assert_refused(verify(folder), saying="the tree's total is 10040, and 10039 is committed to")
+
+
+def test_a_root_of_another_tree_is_refused(folder: Path) -> None:
+    other = bytes(32)
+    commitment = TREE.commitment_to(other, TREE.root[1]).hex()
+    write_json(folder / "commitment.json", {**TREE.commitment_file(8), "root": written((other, TREE.root[1])), "commitment": commitment})
+    assert_refused(verify(folder), saying="another is committed to")
+
+
+def test_sums_of_more_than_38_digits_are_refused(tmp_path: Path) -> None:
+    """Sums, hashes and commitment are right; the format has no such amounts, and further up they would not fit into 16 bytes."""
+    most = 10**38 - 1
+    made = make_tree({"whale": ((most, 0), (1, 0)), "other": ((0, 0), (0, 0))}, leaf_count=16)
+    assert made.root[1] == (10**38, 0)
+    verified = verify(made.write(tmp_path / "liability_tree", limits=(most, 0)))
+    assert_refused(verified, saying="below 10^38")
+    low = {**made.commitment_file(8, (most, 0)), "root": written((made.root[0], (most, 0)))}
+    low["commitment"] = made.commitment_to(made.root[0], (most, 0)).hex()
+    write_json(tmp_path / "liability_tree/commitment.json", low)
+    assert_refused(verify(tmp_path / "liability_tree"), saying="of more than 38 digits")
+
+
 def test_a_negative_leaf_is_refused(tmp_path: Path) -> None:
     folder = sample_tree(21).write(tmp_path / "liability_tree")
     change(folder / "leaves/00000.parquet", "BTC", 3, Decimal(-5))
@@ -407,6 +434,27 @@ def test_a_file_compressed_anew_is_another_file(tmp_path: Path) -> None:
     assert_refused(verify(folder), saying="'top.parquet' is not what the manifest lists")
 
 
+def test_an_asset_with_liabilities_that_is_not_in_the_tree_is_refused(tmp_path: Path) -> None:
+    folder = publication(tmp_path)
+    path = folder / "tables/reserve_ratios.parquet"
+    for owed, code in ((0, Exit.HELD), (1, Exit.FAILED)):
+        more = pa.table({"asset": ["ZEC"], "decimals": [8], "liabilities_gross": pa.array([Decimal(owed)], pa.decimal128(38, 0))})
+        pq.write_table(pa.concat_tables([pq.read_table(path).slice(0, 2), more]), path)
+        write_manifest(folder)
+        assert verify(folder).findings.exit_code == code
+
+
+@pytest.mark.parametrize(("column", "values"), [("asset", ["BTC", "BTC"]), ("asset", ["BTC", "ETH"]), ("decimals", [8, 8])])
+def test_ratios_of_other_assets_are_refused(tmp_path: Path, column: str, values: list[Any]) -> None:
+    folder = publication(tmp_path)
+    rewrite(
+        folder / "tables/reserve_ratios.parquet",
+        lambda table: table.set_column(table.schema.get_field_index(column), column, pa.array(values)),
+    )
+    write_manifest(folder)
+    assert_refused(verify(folder))
+
+
 @pytest.mark.parametrize("table", ["reserve_ratios", "liability_commitment"])
 def test_a_missing_table_is_refused(tmp_path: Path, table: str) -> None:
     folder = publication(tmp_path)
@@ -438,6 +486,10 @@ def test_a_proof_is_held_against_the_publication(tmp_path: Path) -> None:
     write_json(path, {**TREE.commitment_file(8), "shard_leaves": 16})
     said = [failure for made in inclusion.check(proof, against).findings.checks for failure in made.failures]
     assert said == ["the manifest does not list this commitment.json"]
+    write_json(path, TREE.commitment_file(8, (1000, 10**20)))
+    write_manifest(folder)
+    said = [failure for made in inclusion.check(proof, against).findings.checks for failure in made.failures]
+    assert said == ["part 0: more BTC than commitment.json lets a leaf hold"]
     path.unlink()
     assert inclusion.check(proof, against).findings.exit_code == Exit.FAILED
     assert written(TREE.root) == proof["root"]

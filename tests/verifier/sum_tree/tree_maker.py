@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,10 @@ class Tree:
 
     @property
     def commitment(self) -> bytes:
-        return sha(b"\x05", self.context, len(self.leaves).to_bytes(8, "big"), self.root[0], amounts_bytes(self.root[1]))
+        return self.commitment_to(*self.root)
+
+    def commitment_to(self, root_hash: bytes, balances: tuple[int, ...]) -> bytes:
+        return sha(b"\x05", self.context, len(self.leaves).to_bytes(8, "big"), root_hash, amounts_bytes(balances))
 
     @property
     def users(self) -> list[str]:
@@ -194,7 +196,7 @@ def write_table(path: Path, rows: list[tuple[int, int, bytes, tuple[int, ...]]],
         "hash": pa.array([row[2] for row in rows], pa.binary()),
     }
     for at, symbol in enumerate(symbols):
-        columns[symbol] = pa.array([Decimal(row[3][at]) for row in rows], pa.decimal128(38, 0))
+        columns[symbol] = raw_amounts([row[3][at] for row in rows])
     pq.write_table(pa.table(columns), path, row_group_size=row_group, compression="zstd")
 
 
@@ -232,3 +234,9 @@ def altered(document: dict[str, Any], *path: str | int, to: Any) -> dict[str, An
         place = place[step]
     place[path[-1]] = to
     return changed
+
+
+def raw_amounts(amounts: list[int]) -> pa.Array:
+    """A column of amounts, also of ones that have more digits than the type allows."""
+    buffer = pa.py_buffer(b"".join(amount.to_bytes(16, "little", signed=True) for amount in amounts))
+    return pa.Array.from_buffers(pa.decimal128(38, 0), len(amounts), [None, buffer])

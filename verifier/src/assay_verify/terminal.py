@@ -8,11 +8,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay_verify import __version__
 from assay_verify.findings import Check, Exit
-from assay_verify.publication import Verified
+
+if TYPE_CHECKING:
+    from assay_verify.publication import Verified
 
 SHOWN_FAILURES = 5
 """Failures printed for one check; the rest is counted. `--json` has all of them."""

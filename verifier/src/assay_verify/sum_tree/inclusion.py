@@ -182,12 +182,9 @@ def _check_publication(verified: VerifiedProof, proof: Proof, folder: Path) -> N
 
 
 def _compare(made: Check, proof: Proof, commitment: Commitment) -> None:
+    # Report, number of leaves and root are what the commitment is of, in the file as in the proof.
     where = published.FILE_NAME
-    made.expect(commitment.commitment == proof.commitment, f"{where} has another commitment")
-    made.expect(commitment.report == proof.report, f"{where} is of another report, or of other assets")
-    made.expect(commitment.leaf_count == proof.leaf_count, f"{where} counts {commitment.leaf_count:,} leaves")
-    made.expect(commitment.root == proof.root, f"{where} has another root")
-    if commitment.report.assets != proof.report.assets:
+    if not made.expect(commitment.commitment == proof.commitment, f"{where} has another commitment"):
         return
     for part, leaf in enumerate(proof.leaves):
         for (symbol, _), amount, limit in zip(proof.report.assets, leaf.balances, commitment.limits, strict=True):
