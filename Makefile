@@ -25,7 +25,7 @@ airflow: $(SETUP)  ## Airflow with its UI on the same project and a running sand
 verify: $(SETUP)  ## the independent verifier over the newest publication
 	@$(BIN)/assay verify
 
-test: $(SETUP)  ## the whole test suite
+test: $(SETUP) tests/web/node_modules/.ready  ## the whole test suite
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/test_end_to_end.py
 	@# An Airflow with everything around it wants the machine for itself.
 	@$(BIN)/python -m pytest -q tests/test_end_to_end.py
@@ -63,4 +63,9 @@ help:
 sandbox/node_modules/.ready: .venv/ready sandbox/package-lock.json
 	@echo "setting up anvil"
 	@cd sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@touch $@
+
+tests/web/node_modules/.ready: .venv/ready tests/web/package-lock.json
+	@echo "setting up a browser"
+	@cd tests/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -5,9 +5,11 @@ One Airflow and one sandbox serve the whole module; a run of a moment takes most
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -18,19 +20,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psycopg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.attest import DAGS, RunError, attest
+from assay.commitments.format import user_key
 from assay.config import Settings
 from assay.errors import EvidenceError
 from assay.lake import format_as_of, sha256_of
+from assay.liabilities.snapshot import liability_files, report_key
 from assay.origin import find
 from assay.publication.log import Log
 from assay.publication.manifest import TABLES
@@ -38,7 +45,9 @@ from assay.replay import replay
 from sandbox.airflow import Airflow, migrate
 from sandbox.deployment import ROOT, Deployment
 from sandbox.scenario import FIRST, SECOND
+from tests.web.chromium import Browser, chromium
 
+ASSAY, ASSAY_VERIFY = (str(Path(sys.executable).parent / name) for name in ("assay", "assay-verify"))
 ATTEMPT_SECONDS = 400.0
 PEOPLE = ("ann", "bob")
 
@@ -96,6 +105,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         airflow.api = apis["ann"]
         airflow.wait_until_ready(DAGS)
         yield Running(airflow, deployment, Settings.load(deployment.config), apis)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as driven:
+        yield driven
 
 
 def log_in(airflow: Airflow, name: str, password: str) -> AirflowApi:
@@ -161,9 +176,9 @@ def test_a_ledger_that_lost_a_user_stops_the_run_with_its_reason_and_the_last_pu
         if row["asset"] == "BTC"
     ]
     assert (int(row["reserves"]), int(row["liabilities_gross"]), str(row["ratio_gross"])) == (13_573_500_000, 13_066_400_000, "1.03880946")
-    for what in (["publication"], ["balances", "--all-proven"], ["ownership"]):
+    for what in (["publication"], ["balances", "--all-proven"], ["ownership"], ["tree"]):
         verified = subprocess.run(
-            [str(Path(sys.executable).parent / "assay-verify"), *what, str(running.series / "2023-02-17T160000Z")],
+            [ASSAY_VERIFY, *what, str(running.series / "2023-02-17T160000Z")],
             capture_output=True,
             check=False,
         )
@@ -232,6 +247,48 @@ def test_a_correction_waits_for_two_people_and_names_the_publication_it_replaces
     assert [entry.revision for entry in Log.read(running.series).entries] == [1, 1, 2]
 
 
+def test_twenty_users_are_given_proofs_that_hold_in_both_verifiers(running: Running, browser: Browser, tmp_path: Path) -> None:
+    publication = running.series / "2023-02-17T160000Z"
+    with psycopg.connect(running.deployment.ledger_owner_uri) as ledger:
+        owed = ledger.execute(
+            "select user_id, asset, sum(greatest(amount, 0)) from public.assay_balances where as_of = %s group by user_id, asset", [SECOND]
+        ).fetchall()
+    users = random.Random(20).sample(sorted({user for user, _, _ in owed}), 20)
+    ids = tmp_path / "users.csv"
+    ids.write_text("\n".join(["user_id", *users]))
+    environment = os.environ | running.deployment.environment | {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    proofs = tmp_path / "proofs"
+    cut = partial(subprocess.run, env=environment, capture_output=True, text=True, check=True)
+    said = cut([ASSAY, "proof", "--users", str(ids), "--output", str(proofs), str(publication)]).stdout
+    assert said.startswith("20 proofs in ")
+    documents = [line for path in sorted(proofs.glob("*.ndjson.zst")) for line in pa.input_stream(str(path)).read().splitlines()]
+    assert len(documents) == len(users)
+    single = cut([ASSAY, "proof", "--user", users[0], str(publication)]).stdout
+    assert json.loads(single) in map(json.loads, documents)
+    names = {user_key_of(running, user): user for user in users}
+    for number, document in enumerate(documents):
+        proof = json.loads(document)
+        user = names[proof["user_key"]]
+        (tmp_path / f"{number}.json").write_bytes(document)
+        verified = subprocess.run(
+            [ASSAY_VERIFY, "inclusion", str(tmp_path / f"{number}.json"), "--user", user, "--publication", str(publication)],
+            capture_output=True,
+            check=False,
+        )
+        assert verified.returncode == 0, verified.stdout.decode()
+        own = [sum(int(leaf["balances"][place]) for leaf in proof["leaves"]) for place in range(len(proof["assets"]))]
+        stated = {asset: amount for owner, asset, amount in owed if owner == user}
+        assert own == [int(stated.get(asset["symbol"], Decimal(0)).scaleb(asset["decimals"])) for asset in proof["assets"]]
+        seen = browser("visit", dropped=[tmp_path / f"{number}.json", publication / "manifest.json"], fields={"user-id": user})
+        assert (seen["verdict"], seen["complaints"]) == ("holds", []), seen
+
+
+def user_key_of(running: Running, user: str) -> str:
+    secret = json.loads(running.deployment.environment["AIRFLOW_CONN_ASSAY_PSEUDONYM"])["password"].encode()
+    blind = hmac.digest(report_key(secret, "sandbox", SECOND), user.encode(), "sha256")
+    return user_key("sandbox", SECOND, blind, user).hex()
+
+
 def test_once_the_sandbox_is_gone_every_table_comes_out_of_the_evidence_again(running: Running, tmp_path: Path) -> None:
     running.deployment.__exit__(None, None, None)
     found = replay(running.settings, running.series / "2023-02-17T160000Z", tmp_path)
@@ -241,7 +298,7 @@ def test_once_the_sandbox_is_gone_every_table_comes_out_of_the_evidence_again(ru
 
 def test_an_altered_snapshot_is_not_replayed(running: Running, tmp_path: Path) -> None:
     folder = running.series / "2023-02-17T160000Z"
-    liabilities = find(running.settings, sha256_of(folder / "manifest.json")).liabilities / "liabilities.parquet"
+    (liabilities,) = liability_files(find(running.settings, sha256_of(folder / "manifest.json")).liabilities)
     liabilities.write_bytes(liabilities.read_bytes()[:-1])
     with pytest.raises(EvidenceError, match="not the file that the publication was computed from"):
         replay(running.settings, folder, tmp_path)
