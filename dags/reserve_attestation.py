@@ -60,10 +60,11 @@ def commit_liabilities(inputs: dict[str, Any]) -> str:
 def compute_tables(inputs: dict[str, Any], prices: str, commitment: str) -> str:
     """Compute every published table and check them against each other."""
     from assay import attestation
-    from assay.commitments.pipeline import COMMITMENT, TREE
+    from assay.commitments.format import COMMITMENT_FILE
+    from assay.commitments.pipeline import TREE
 
     run = current_run()
-    published = Path(commitment) / TREE / COMMITMENT
+    published = Path(commitment) / TREE / COMMITMENT_FILE
     folder = run.private_folder("marts", "tables")
     return str(attestation.compute_tables(run.settings, run.as_of, inputs, Path(prices), published, folder))
 

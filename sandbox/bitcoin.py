@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -71,6 +72,11 @@ class BitcoinNode:
     def addresses(self) -> Mapping[int, str]:
         """Address by wallet index."""
         return self.mined.addresses
+
+    @property
+    def movements(self) -> Mapping[datetime, str]:
+        """Transactions on request, by attested moment."""
+        return self.mined.movements
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,11 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sandbox.bitcoin_keys import AddressPrefixes, Coin, Output, Transaction, Wallet, address, compact, push, sha256d, with_length
+from sandbox.bitcoin_times import RAMP_BLOCKS, block_times
+from sandbox.movement import NOTICE, Request
 from sandbox.scenario import FIRST, SECOND, WalletPlan
 
 CONFIRMATIONS = 6
@@ -29,8 +31,6 @@ _MATURITY = 100
 _MEDIAN_SPAN = 11
 _PAYOUTS = 1000
 _BLOCK_BYTES = 900_000  # under the weight limit of 4,000,000 (BIP-141) even if no byte of it were witness
-_START = datetime(2022, 12, 1, tzinfo=UTC)
-_RAMP_BLOCKS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,7 @@ class MinedChain:
         addresses: Address by wallet index.
         scripts: Locking script by wallet index.
         snapshots: Height of the snapshot block by attested moment.
+        movements: Id of the transaction by which a wallet sent to itself on request, by attested moment.
     """
 
     network: Network
@@ -77,6 +78,7 @@ class MinedChain:
     addresses: Mapping[int, str]
     scripts: Mapping[int, bytes]
     snapshots: Mapping[datetime, int]
+    movements: Mapping[datetime, str]
 
 
 def scrypt(header: bytes) -> bytes:
@@ -102,13 +104,16 @@ LITECOIN = Network(
 )
 
 
-def mine(network: Network, plans: Iterable[WalletPlan], *, moments: tuple[datetime, datetime] = (FIRST, SECOND)) -> MinedChain:
+def mine(
+    network: Network, plans: Iterable[WalletPlan], *, moments: tuple[datetime, datetime] = (FIRST, SECOND), request: Request | None = None
+) -> MinedChain:
     """Mine the chain on which the planned wallets hold what their plans say.
 
     Args:
         network: Bitcoin's or Litecoin's regtest.
         plans: Wallets of that chain.
         moments: The two attested moments, in order.
+        request: Of a wallet that proves itself by movements, one before each moment.
 
     Raises:
         ValueError: A plan of another chain, or more value than the treasury mines before the first moment.
@@ -132,11 +137,24 @@ def mine(network: Network, plans: Iterable[WalletPlan], *, moments: tuple[dateti
         for index, change in changes.items():
             held[index] += change
 
+    def move_on_request(moment: datetime) -> str:
+        if request is None:
+            return ""
+        height = bisect_right(medians, int((moment - NOTICE).timestamp())) - 1
+        miner.mine_until(height)
+        named, wallet = miner.tip, wallets[request.index]
+        miner.mine_until(height + _BLOCKS_LATER)
+        transaction = miner.send_to_itself(wallet, request.amount(moment, address(wallet.script, network.prefixes), height, named))
+        miner.mine_block([transaction])
+        return transaction.txid()[::-1].hex()
+
     amounts = [{plan.index: stage.get(network.asset, 0) for plan, stage in ((p, getattr(p, name)) for p in plans)} for name in _STAGES]
     # A third of the wallets is funded in two parts, so that histories and spends have more than one entry.
-    move(_RAMP_BLOCKS + 5, {index: amount * 3 // 5 if index % 3 == 0 else amount for index, amount in amounts[0].items()})
+    move(RAMP_BLOCKS + 5, {index: amount * 3 // 5 if index % 3 == 0 else amount for index, amount in amounts[0].items()})
+    movements = {moments[0]: move_on_request(moments[0])}
     move(first, amounts[0])
     move(first + 1, amounts[1], rising=False)
+    movements[moments[1]] = move_on_request(moments[1])
     move(second, amounts[1])
     move(second + 1, amounts[2])
     miner.mine_until(len(times) - 1)
@@ -147,30 +165,12 @@ def mine(network: Network, plans: Iterable[WalletPlan], *, moments: tuple[dateti
         addresses={index: address(wallet.script, network.prefixes) for index, wallet in wallets.items()},
         scripts={index: wallet.script for index, wallet in wallets.items()},
         snapshots={moments[0]: first, moments[1]: second},
+        movements=movements if request else {},
     )
 
 
 _STAGES = ("first", "second", "later")
-
-
-def block_times(moments: Sequence[datetime]) -> list[int]:
-    """Return the header times by height: two blocks a day, and one every ten minutes for three hours around each moment.
-
-    The same around a day before and after it, where wallets are read for comparison: median times would lie days back otherwise.
-
-    The first blocks follow each other quickly until coinbases are mature. A few seconds are added to each time, so that
-    no block's median time falls on a moment by accident.
-    """
-    times = {_START + timedelta(minutes=10 * number) for number in range(_RAMP_BLOCKS + 1)}
-    end = max(moments) + timedelta(days=3)
-    day = _START + timedelta(days=1)
-    while day < end:
-        times.add(day)
-        day += timedelta(hours=12)
-    for moment in (moment + timedelta(days=days) for moment in moments for days in (-1, 0, 1)):
-        near = {moment + timedelta(minutes=10 * step) for step in range(-18, 19)}
-        times = {time for time in times if not min(near) < time < max(near)} | near
-    return [int(time.timestamp()) + height * 37 % 240 for height, time in enumerate(sorted(times))]
+_BLOCKS_LATER = 3  # after the named block, before the movement's
 
 
 class _Miner:
@@ -188,6 +188,11 @@ class _Miner:
     @property
     def height(self) -> int:
         return len(self.blocks)
+
+    @property
+    def tip(self) -> str:
+        """Hash of the last block as people write it."""
+        return self._tip[::-1].hex()
 
     def mine_until(self, height: int) -> None:
         while self.height < height:
@@ -234,6 +239,11 @@ class _Miner:
             payouts = rising[start : start + _PAYOUTS]
             made.append(self._transfer(self._treasury_coins(sum(amount for _, amount in payouts)), payouts, back=self._treasury))
         return made
+
+    def send_to_itself(self, wallet: Wallet, amount: int) -> Transaction:
+        """Return a transaction by which a wallet sends so much of what it has to itself, and the rest as well."""
+        spent, self._coins[wallet.index] = self._coins[wallet.index], []
+        return self._transfer(spent, [(wallet, amount)], back=wallet)
 
     def _treasury_coins(self, amount: int) -> list[Coin]:
         chosen: list[Coin] = []

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sandbox.anvil import CREATE2_DEPLOYER, GENESIS_TIME, TREASURY, Anvil, Call
-from sandbox.evm_accounts import address_of, artifact, call_data, deployment, owners_of
+from sandbox.evm_accounts import address_of, artifact, call_data, deployment, owners_of, private_key
+from sandbox.movement import NOTICE, Request, sign_transfer
 from sandbox.processes import StartError
 from sandbox.scenario import FIRST, SECOND, WalletPlan
 
@@ -27,6 +28,7 @@ MULTICALL3 = str(artifact("multicall3")["address"])
 Multicall = Literal["canonical", "wrong", "none"]
 
 _NATIVE = "ETH"
+_HUNDRED_MILLIONTH = 10**10  # of an ether, in base units
 _TOKEN = "USDT"  # noqa: S105  (an asset's symbol)
 _TOKEN_SUPPLY = 10**15  # base units: a thousand million whole ones
 _BUSY_BLOCKS = 20  # over how many of a period's blocks its moves are spread
@@ -44,9 +46,11 @@ class EvmNode(Anvil):
         token_contract: Where the token's code is put.
         multicall: What stands at Multicall3's address: its canonical code, another contract, or nothing. By default
             canonical on `ethereum` and another contract elsewhere, as it has been met on a public chain.
+        request: Of a wallet that proves itself by movements, one before each moment.
 
     Attributes:
         addresses: By the plan's index.
+        movements: Hash of the transaction by which a wallet sent to itself on request, by attested moment.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class EvmNode(Anvil):
         plans: Sequence[WalletPlan],
         token_contract: str,
         multicall: Multicall | None = None,
+        request: Request | None = None,
     ) -> None:
         super().__init__(folder=folder, chain_id=chain_id)
         self.chain = chain
@@ -67,6 +72,8 @@ class EvmNode(Anvil):
         self._multicall: Multicall = multicall or ("canonical" if chain == "ethereum" else "wrong")
         self._nonces: dict[str, int] = {}
         self._proposals: dict[int, int] = {}
+        self._request = request
+        self.movements: dict[datetime, str] = {}
 
     def prepare(self) -> None:
         """Replay the history.
@@ -79,8 +86,8 @@ class EvmNode(Anvil):
         first = {plan.index: plan.first for plan in self.plans}
         second = {plan.index: plan.second for plan in self.plans}
         later = {plan.index: plan.later for plan in self.plans}
-        self._replay(_period(GENESIS_TIME + STEP, FIRST), nothing, first)
-        self._replay(_period(FIRST + AFTER, SECOND), first, second)
+        self._replay(_period(GENESIS_TIME + STEP, FIRST), nothing, first, moment=FIRST)
+        self._replay(_period(FIRST + AFTER, SECOND), first, second, moment=SECOND)
         self._replay([SECOND + AFTER], second, later)
         for number in range(1, _BLOCKS_AFTER + 1):
             self.mine(SECOND - BEFORE + STEP * number)
@@ -99,7 +106,14 @@ class EvmNode(Anvil):
         self.run([self._send(TREASURY, CREATE2_DEPLOYER, data="0x" + deployment(self.chain, index).hex()) for index in contracts])
         self.mine(GENESIS_TIME + STEP)
 
-    def _replay(self, times: Sequence[datetime], before: Mapping[int, Mapping[str, int]], after: Mapping[int, Mapping[str, int]]) -> None:
+    def _replay(
+        self,
+        times: Sequence[datetime],
+        before: Mapping[int, Mapping[str, int]],
+        after: Mapping[int, Mapping[str, int]],
+        *,
+        moment: datetime | None = None,
+    ) -> None:
         """Mine blocks of the given times that lead from one state to the next; the first and the last one move money."""
         busy = min(_BUSY_BLOCKS, len(times))
         slots = [slot * (len(times) - 1) // max(busy - 1, 1) for slot in range(busy)]
@@ -111,6 +125,8 @@ class EvmNode(Anvil):
                 moves[slots[slot]].append((plan, asset, amount - before[plan.index].get(asset, 0)))
         for time, block in zip(times, moves, strict=True):
             self.run([call for move in block for call in self._move(*move)])
+            if moment and time == times[-2] and self._request:
+                self.run([self._move_on_request(moment, self._request)])
             self.mine(time)
         self._check(after)
 
@@ -134,6 +150,18 @@ class EvmNode(Anvil):
         (proposer, _), (confirmer, _), *_ = owners_of(self.chain, plan.index)
         yield self._send(proposer, address, data=call_data("wallet", "propose", target, value, bytes.fromhex(data[2:])))
         yield self._send(confirmer, address, data=call_data("wallet", "confirm", number))
+
+    def _move_on_request(self, moment: datetime, request: Request) -> Call:
+        address = self.addresses[request.index]
+        (block,) = self.batch([("eth_getBlockByNumber", ["latest", False])])
+        while int(block["timestamp"], 16) > (moment - NOTICE).timestamp():
+            (block,) = self.batch([("eth_getBlockByHash", [block["parentHash"], False])])
+        amount = request.amount(moment, address, int(block["number"], 16), block["hash"]) * _HUNDRED_MILLIONTH
+        nonce = self._nonces.get(address, 0)
+        self._nonces[address] = nonce + 1
+        key = private_key(self.chain, request.index)
+        raw, self.movements[moment] = sign_transfer(key, chain_id=self.chain_id, nonce=nonce, receiver=address, value=amount)
+        return "eth_sendRawTransaction", [raw]
 
     def _send(self, sender: str, receiver: str, *, value: int = 0, data: str = "0x") -> Call:
         nonce = self._nonces.get(sender, 0)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +20,25 @@ class StartError(RuntimeError):
     """A server ended or stayed silent while it should have come up; carries the end of its log."""
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a TCP port on loopback that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port on loopback that nothing listens on, for a server that will.
+
+    Linux gives it to nobody else while this program runs, neither to a second server nor to a connection: the socket stays bound, and lets another
+    one listen that allows the reuse of addresses, as servers do. Elsewhere that would be refused, and the port is free as far as was seen.
+    """
+    probe = socket.socket()
+    if sys.platform == "linux":
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((HOST, 0))
+    port = int(probe.getsockname()[1])
+    if sys.platform == "linux":
+        _kept.append(probe)
+    else:
+        probe.close()
+    return port
 
 
 def listens(port: int) -> bool:

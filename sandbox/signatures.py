@@ -2,6 +2,7 @@
 
 Every way of signing that the sandbox's chains have is there, by the wallet's number. As in any custodian's first report, not all of it is
 fresh: on each chain one wallet is a third party's, which signs nothing, and one is kept so cold that there is only a constant text from years ago.
+On two chains there is one whose keeper cannot sign, and moves an amount instead (`movement.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from sandbox import signatures_bitcoin, signatures_evm
+from sandbox import movement, signatures_bitcoin, signatures_evm
 from sandbox.bitcoin_keys import Wallet
 from sandbox.evm_accounts import private_key
 from sandbox.scenario import WalletPlan
@@ -26,6 +28,7 @@ UNSIGNED = 11
 """The number of the wallet, on each chain, for which nobody signs."""
 
 BIP137, BITCOIN_MULTISIG, BIP322 = "bip137", "bitcoin_multisig", "bip322"
+MOVEMENT = "movement"
 EIP191, EIP191_HASHED, EIP712, EIP1271, EOA_OWNERS = "eip191", "eip191_hashed", "eip712", "eip1271", "eoa_owners"
 
 _EOA_WAYS = {3: EIP712, 6: EIP191_HASHED}
@@ -52,7 +55,13 @@ class Signed:
     owners: tuple[str, ...] = ()
 
 
-def sign(challenges: Path, signed: Path, plans: Iterable[WalletPlan], addresses: Mapping[str, Mapping[int, str]]) -> None:
+def sign(
+    challenges: Path,
+    signed: Path,
+    plans: Iterable[WalletPlan],
+    addresses: Mapping[str, Mapping[int, str]],
+    movements: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Sign every text of a folder's files and write one file with what was signed.
 
     Args:
@@ -60,6 +69,7 @@ def sign(challenges: Path, signed: Path, plans: Iterable[WalletPlan], addresses:
         signed: The file to write.
         plans: The wallets.
         addresses: Their addresses by chain and number.
+        movements: By chain, the transaction of the wallet that is asked to move an amount.
 
     Raises:
         ValueError: A file is not of the layout, or asks for an address that no planned wallet has.
@@ -74,6 +84,9 @@ def sign(challenges: Path, signed: Path, plans: Iterable[WalletPlan], addresses:
                 if plan is None:
                     raise ValueError(f"{path}: {address} on {chain} is no wallet of the sandbox")
                 if plan.index == UNSIGNED:
+                    continue
+                if message.startswith(movement.FIRST_LINE):
+                    writer.writerow([chain, address, MOVEMENT, message, movements[chain], "", ""])
                     continue
                 text = STATIC_TEXT if plan.index == STATIC else message
                 done = sign_text(plan, text)

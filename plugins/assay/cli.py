@@ -175,25 +175,28 @@ def _replay(given: argparse.Namespace, console: Console) -> int:
 
 
 def _proof(given: argparse.Namespace, console: Console) -> int:
-    from assay.commitments.pipeline import prover_of
+    from assay.commitments.pipeline import export_proofs, prover_of
     from assay.connections import secret_of
     from assay.terminal import newest
 
     settings = Settings.load()
     folder = given.folder or newest(settings)
-    if given.output and given.output.exists() and not given.users:
+    if given.users:
+        if not given.output:
+            raise ConfigError("it needs a folder for the proofs", subject="--users", next_step="name one with --output")
+        done = export_proofs(settings, folder, given.users, given.output, secret_of=secret_of)
+        console.print(f"{done.proofs:,} proofs in {given.output}, a line each; {done.unknown:,} users have no balance in this report")
+        return 0
+    if given.output and given.output.exists():
         raise ConfigError("it exists already", subject=str(given.output), next_step="name a file that does not exist yet")
-    if given.users and not given.output:
-        raise ConfigError("it needs a folder for the proofs", subject="--users", next_step="name one with --output")
-    prover = prover_of(settings, folder, secret_of=secret_of)
-    text = json.dumps(prover.prove(given.user), indent=1)
-    if given.output:
-        given.output.write_text(text + "\n")
-        console.print(
-            f"wrote {given.output}; its owner checks it with `assay-verify inclusion`, or on the page of the verifier", soft_wrap=True
-        )
-    else:
+    text = json.dumps(prover_of(settings, folder, secret_of=secret_of).prove(given.user), indent=1)
+    if not given.output:
         sys.stdout.write(text + "\n")
+        return 0
+    given.output.write_text(text + "\n")
+    console.print(
+        f"wrote {given.output}; its owner checks it with `assay-verify inclusion`, or on the page of the verifier", soft_wrap=True
+    )
     return 0
 
 

@@ -26,6 +26,8 @@ MAX_DECIMALS = 24
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _LAYOUTS = ("solidity", "vyper")
 _WORD_BITS = 256
+_MOST_READERS = 64
+_MOST_SHARDS = 1000
 _LEAST_PARTS = 2
 
 
@@ -45,6 +47,7 @@ def check(settings: Settings) -> None:
         _check_chain(settings, chain)
     if settings.chunk_size < 1:
         raise _fail(f"chunk_size is {settings.chunk_size}, and at least 1 is needed", settings.path)
+    _check_ledger(settings)
     _check_prices(settings)
     offsets = settings.stability.offsets_seconds
     if 0 in offsets or len(set(offsets)) < len(offsets):
@@ -61,6 +64,12 @@ def check(settings: Settings) -> None:
         groups = settings.sign_off.approvers
         if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
             raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+
+
+def _check_ledger(settings: Settings) -> None:
+    ledger = settings.ledger
+    if not 1 <= ledger.readers <= _MOST_READERS or not 0 <= ledger.shards <= _MOST_SHARDS:
+        raise _fail(f"ledger.readers is 1 to {_MOST_READERS}, and ledger.shards 0 (by size) to {_MOST_SHARDS}", settings.path)
 
 
 def _check_prices(settings: Settings) -> None:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from assay import attestation, origin, reserves
 from assay.chains.evidence import SUFFIX, TAPE, read_archive
 from assay.chains.interface import SnapshotBlock, batches
-from assay.commitments.pipeline import COMMITMENT, TREE
+from assay.commitments.format import COMMITMENT_FILE
+from assay.commitments.pipeline import TREE
 from assay.config import Settings, Source
 from assay.errors import EvidenceError
 from assay.lake import parse_as_of, sha256_of
@@ -77,7 +78,9 @@ def replay(settings: Settings, publication: Path, work: Path) -> list[Replayed]:
         "revision": known.revision,
         "reason": known.reason,
     }
-    computed = attestation.compute_tables(known.settings, as_of, inputs, known.prices, publication / TREE / COMMITMENT, work / "computed")
+    computed = attestation.compute_tables(
+        known.settings, as_of, inputs, known.prices, publication / TREE / COMMITMENT_FILE, work / "computed"
+    )
     tables = attestation.validate(known.settings, as_of, inputs, computed, work / "quality")
     published = {item["path"]: item for item in values["files"]}
     return [_compare(tables / f"{name}.parquet", published[f"tables/{name}.parquet"]) for name in manifest.TABLES]

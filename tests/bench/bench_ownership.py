@@ -5,6 +5,9 @@
 Every row has a key, an address and a signature of its own: EVM accounts in the hashed form, Bitcoin messages, and ed25519 keys, in the shares below; the text is
 a constant, as in the lists that are published. Making the list takes about as long as checking it, and is not measured. The other library is given
 a sample of the same EVM rows, one after the other in one process, with what it has to be told; its time for all rows is extrapolated.
+
+Single statements are measured as well, in this process, through the function that every row goes through, beside the library alone on the same signatures.
+Each time is given by the wall and by the processor: other programs on the machine lengthen the one more than the other.
 """
 
 from __future__ import annotations
@@ -18,17 +21,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import base58
-from coincurve import PrivateKey
+from coincurve import PrivateKey, PublicKey
 from Crypto.Hash import RIPEMD160, keccak
+from nacl.bindings import crypto_sign_open
 from nacl.signing import SigningKey
 
+from assay_verify.ownership.lists import ADDRESS_LIST, parse_line
+from assay_verify.ownership.schemes import verify_for
+
 ROWS, SAMPLE, ROUNDS = 700_000, 3_000, 5
+REPEATS = 5
 MESSAGE = "I am an OKX address"
 SHARES = {"ETH": 60, "BTC": 30, "SOL": 10}
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -154,6 +163,62 @@ def recover_with_eth_account(path: Path, count: int) -> float:
     return (time.perf_counter() - started) / len(rows)
 
 
+@dataclass(frozen=True)
+class Rate:
+    """How long one of many took, at best of some repetitions.
+
+    Attributes:
+        wall: Seconds.
+        cpu: Seconds of a processor.
+    """
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def of(cls, check: Callable[[Any], object], items: Sequence[Any]) -> Rate:
+        """Measure a function over items."""
+        walls, cpus = [], []
+        for _ in range(REPEATS):
+            wall, cpu = time.perf_counter(), time.process_time()
+            for item in items:
+                check(item)
+            walls.append((time.perf_counter() - wall) / len(items))
+            cpus.append((time.process_time() - cpu) / len(items))
+        return cls(min(walls), min(cpus))
+
+    def line(self, name: str) -> str:
+        """Return a line of the table."""
+        return f"{name:50} {1 / self.cpu:10,.0f} /s of a processor {1 / self.wall:10,.0f} /s by the wall"
+
+
+def measure_statements(count: int) -> list[str]:
+    """Return lines about single statements, as rows of a list become them, and the libraries alone."""
+    digest = _keccak(b"\x19Ethereum Signed Message:\n32" + _keccak(MESSAGE.encode()))
+    lines = []
+    for coin in SHARES:
+        entries = [parse_line(ADDRESS_LIST, line) for line in _rows((coin, count)).splitlines()]
+        if coin == "SOL":
+            signed = [
+                bytes.fromhex(entry.statement.signatures[0][2:]) + _with_length("OKX Signed Message:\n") + _with_length(MESSAGE)
+                for entry in entries
+            ]
+            alone = Rate.of(
+                lambda pair: crypto_sign_open(*pair),
+                list(zip(signed, [base58.b58decode(entry.statement.address) for entry in entries], strict=True)),
+            )
+        elif coin == "ETH":
+            raw = [bytes.fromhex(entry.statement.signatures[0][2:]) for entry in entries]
+            alone = Rate.of(
+                lambda signature: PublicKey.from_signature_and_message(signature, digest, hasher=None),
+                [signature[:64] + bytes([signature[64] - 27]) for signature in raw],
+            )
+        ours = Rate.of(lambda entry: verify_for(entry.statement, entry.network), entries)
+        lines.append(ours.line(f"{coin}: a statement through its scheme"))
+        lines.append(alone.line(f"  {'PyNaCl' if coin == 'SOL' else 'coincurve'} alone, {alone.cpu / ours.cpu:.0%} of it"))
+    return lines
+
+
 def main(count: int = ROWS, sample: int = SAMPLE) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name:
@@ -164,6 +229,7 @@ def main(count: int = ROWS, sample: int = SAMPLE) -> None:
         start = median(verify_list(short, folder).seconds for _ in range(ROUNDS))
         run = verify_list(path, folder)
         peer = recover_with_eth_account(path, sample)
+        statements = measure_statements(sample)
         size = path.stat().st_size / 1e6
     shares = ", ".join(f"{share} % {coin}" for coin, share in SHARES.items())
     cores = len(os.sched_getaffinity(0))
@@ -173,6 +239,7 @@ def main(count: int = ROWS, sample: int = SAMPLE) -> None:
     print(f"{'  a second of one processor':50} {run.cpu:8.1f} s {count / run.cpu:10,.0f} rows/s")
     print(f"{'  of it: start and three rows':50} {start:8.1f} s")
     print(f"{'ratio, each processor':50} {peer * count / run.cpu:8.1f} x")
+    print("\n".join(statements))
 
 
 if __name__ == "__main__":

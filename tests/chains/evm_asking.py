@@ -35,6 +35,9 @@ class Recorded:
         self.exchanges.append((method, params, result))
         return f"{len(self.exchanges):064x}"
 
+    def record_error(self, method: str, params: object, error: object) -> str:
+        return self.record(method, params, error)
+
 
 def chain_of(name: str, **changes: Any) -> Chain:
     token = Token(asset="USDT", contract=TOKENS[name], decimals=6, source="")
@@ -91,6 +94,11 @@ def newest(node: EvmNode) -> SnapshotBlock:
     return SnapshotBlock(
         chain=node.chain, height=int(raw["number"], 16), hash=raw["hash"], time=SECOND, finality="finalized", distance_seconds=0
     )
+
+
+def any_block(chain: str) -> SnapshotBlock:
+    """Return a block for servers that look at no block."""
+    return SnapshotBlock(chain=chain, height=1, hash="0x" + "ab" * 32, time=SECOND, finality="finalized", distance_seconds=0)
 
 
 def planned(node: EvmNode, moment: str) -> list[tuple[str, str, int]]:

@@ -66,6 +66,7 @@ class Node:
     """A full node as the specification describes one: block `n` holds versions `3n` to `3n + 2`."""
 
     blocks: int = BLOCKS
+    newest_only: bool = False  # the version that is asked for gets lost on the way
     pruned_below: int = 0  # version
     decimals: dict[str, int] = field(default_factory=lambda: {USDT: 6, WRAPPED: 6})
     balances: dict[tuple[str, str], int] = field(
@@ -117,6 +118,8 @@ class Node:
         if version < self.pruned_below:
             return refusal(410, "version_pruned", f"Ledger version({version}) has been pruned")
         function, types, arguments = body["function"], body["type_arguments"], body["arguments"]
+        if function == "0x1::block::get_current_block_height":
+            return [str((self.blocks * VERSIONS - 1 if self.newest_only else version) // VERSIONS)]
         if function == "0x1::coin::decimals":
             return self.decimals_of(types[0])
         if function == "0x1::fungible_asset::decimals":
@@ -317,6 +320,14 @@ def test_the_network_is_told_by_its_chain_id() -> None:
 
 def test_tokens_with_the_registrys_decimals_pass() -> None:
     ask(Node(), lambda it: it.check_assets(AT))
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_a_server_that_answers_from_another_version_than_asked_is_refused(tokens: bool) -> None:
+    chain = CHAIN if tokens else replace(CHAIN, tokens={})
+    ask(Node(), lambda it: it.check_assets(AT), chain=chain)
+    with pytest.raises(SourceMismatchError, match=f"was asked for the state after block 200 and answered from that of block {BLOCKS - 1}"):
+        ask(Node(newest_only=True), lambda it: it.check_assets(AT), chain=chain)
 
 
 @pytest.mark.parametrize("contract", [USDT, WRAPPED])

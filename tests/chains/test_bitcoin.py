@@ -471,6 +471,7 @@ def bump_value(_: list[Any], raw: str) -> str:
     )
 
 
+HISTORY = "blockchain.scripthash.get_history"
 LIES = {
     "another transaction": change("blockchain.transaction.get", bump_value),
     "half a transaction": change("blockchain.transaction.get", lambda _, raw: raw[: len(raw) // 4 * 2]),
@@ -488,6 +489,12 @@ LIES = {
         "blockchain.scripthash.get_history", lambda _, history: [{"tx_hash": item["tx_hash"]} for item in history]
     ),
     "histories of numbers": change("blockchain.scripthash.get_history", lambda _, history: len(history)),
+    "histories that are an object": change(HISTORY, lambda _, history: {}),
+    "histories that are a text": change(HISTORY, lambda _, history: ""),
+    **{
+        f"histories at the height {height!r}": change(HISTORY, lambda _, history, to=height: [item | {"height": to} for item in history])  # type: ignore[misc]
+        for height in (-7, -1.0, False, "12", 10**30 + 0.5)
+    },
     "histories of short ids": change(
         "blockchain.scripthash.get_history", lambda _, history: [entry | {"tx_hash": entry["tx_hash"][:-2]} for entry in history]
     ),
@@ -549,6 +556,8 @@ THROTTLED = {"code": -101, "message": "excessive resource usage"}
 FAILURES: dict[str, tuple[Twist, str]] = {
     "cut off": (lambda _, replies: line(replies)[:-40], "closed the connection in the middle"),
     "garbled": (lambda _, replies: line(replies)[:-40] + b"\n", "not JSON"),
+    "no number": (lambda _, replies: line([{"id": reply["id"], "result": float("nan")} for reply in replies]), "not JSON"),
+    "nested without end": (lambda _, replies: b"[" * 100_000 + b"\n", "not JSON"),
     "not text": (lambda _, replies: b"\xff\xfe\n", "not JSON"),
     "closed": (lambda _, replies: b"", "closed the connection"),
     "silent": (lambda _, replies: None, "no answer to .* in 1 s"),

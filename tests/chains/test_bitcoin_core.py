@@ -270,6 +270,8 @@ WRONG_SCANS = {
     "with another total": scan(unspent(), total=Decimal("0.2")),
     "without a total": {key: value for key, value in scan().items() if key != "total_amount"},
     "without outputs": {key: value for key, value in scan().items() if key != "unspents"},
+    "with outputs in an object": scan(total=0) | {"unspents": {}},
+    "with outputs in a text": scan(total=0) | {"unspents": ""},
     "with outputs of null": scan(total=0) | {"unspents": None},
     "without ids": scan({key: value for key, value in unspent().items() if key != "txid"}),
     "a list": [],

@@ -227,6 +227,10 @@ def with_fields(found: Answer, **changes: Any) -> Any:
     return [item | changes for item in body(found)]
 
 
+def without(item: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != name}
+
+
 HEX_BUT_ONE = "ab" * 31 + "ac"
 LIES = {
     "another transaction": on("/hex", lambda told: told.content[:-20] + b"f" + told.content[-19:]),
@@ -241,6 +245,11 @@ LIES = {
     "histories without their first entry": on("/txs/chain", lambda told: body(told)[1:]),
     "histories that repeat": on("/txs/chain", lambda told: body(told) * 2),
     "histories that are no lists": on("/txs/chain", lambda told: {"error": "busy"}),
+    "histories that are an empty object": on("/txs/chain", lambda _: b"{}"),
+    "histories without a word": on("/txs/chain", lambda _: b""),
+    "histories of one word": on("/txs/chain", lambda _: b'""'),
+    "blocks that are an empty object": on("/blocks/", lambda told: b"{}" if told.content[:1] == b"[" else told),
+    "blocks without ids": on("/blocks/", lambda told: [without(item, "id") for item in body(told)] if told.content[:1] == b"[" else told),
     "histories that are null": on("/txs/chain", lambda told: b"null"),
     "histories of the mempool": on("/txs/chain", lambda told: with_fields(told, status={"confirmed": False})),
     "histories of null heights": on("/txs/chain", lambda told: with_fields(told, status={"block_height": None, "block_hash": "ab" * 32})),

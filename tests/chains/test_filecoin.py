@@ -206,7 +206,7 @@ def test_a_state_that_is_not_of_the_snapshot_tipset_is_refused(height: int) -> N
         ask_node(other, read_at(node, [SECP]))
 
 
-@pytest.mark.parametrize(("address", "code"), [(UNKNOWN, 1), ("f099999", 1), ("f099999", 3)])
+@pytest.mark.parametrize(("address", "code"), [(UNKNOWN, 1), ("f099999", 1), ("f099999", 3), ("f099999", 11)])
 def test_an_unknown_actor_is_a_zero_that_the_node_said(tmp_path: Path, address: str, code: int) -> None:
     node, archive = Node(), EvidenceArchive("test")
     coded = liar(node, "StateGetActor", lambda body: body | {"error": body["error"] | {"code": code}})

@@ -1,4 +1,4 @@
-"""JSON-RPC calls answered from an archive. Live ones are tested with the families that make them."""
+"""JSON-RPC calls answered from an archive, and error objects of odd forms. The rest is tested with the families that make calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.jsonrpc import BATCH, Call, JsonRpc, RefusedError
 from assay.config import Source
-from assay.errors import EvidenceError
+from assay.errors import AssayError, EvidenceError, SourceMismatchError, SourceUnavailableError
+from tests.chains.scripted_server import RpcError, ScriptedServer, json_rpc
 
 CALLS: list[Call] = [("get", ["a", 1]), ("get", ["b", 2])]
 ERROR = {"code": -32000, "message": "no such account"}
@@ -55,3 +56,37 @@ def test_an_archived_refusal_of_one_call_is_a_refusal_again(tmp_path: Path) -> N
     with pytest.raises(RefusedError, match=r"call 1.*no such account") as raised:
         batch(tmp_path, fill)
     assert raised.value.answer == ERROR
+
+
+def live(url: str, *, whole: bool) -> Any:
+    async def ask() -> Any:
+        async with JsonRpc(Source(name="node_a", kind="jsonrpc", connection="x"), url) as rpc:
+            if whole:
+                return await rpc.batch(CALLS, about=lambda position: f"call {position}")
+            return await rpc.call("get", ["a", 1], about="call 0")
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (-32005, SourceUnavailableError),
+        (429, SourceUnavailableError),
+        (-32000, RefusedError),
+        ([-32005], SourceMismatchError),
+        ({"code": 1}, SourceMismatchError),
+        (None, SourceMismatchError),
+        ("-32005", SourceMismatchError),
+        (True, SourceMismatchError),
+        (429.5, SourceMismatchError),
+    ],
+)
+def test_an_error_whose_code_is_no_number_is_still_the_servers_error(whole: bool, code: Any, kind: type[AssayError]) -> None:
+    def refuse(_: Any) -> Any:
+        raise RpcError(code, "not now")
+
+    with ScriptedServer(json_rpc({"get": refuse})) as server, pytest.raises(kind, match="not now") as raised:
+        live(server.url, whole=whole)
+    assert "source node_a, call 0" in str(raised.value)

@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.commitments.building import build
-from assay.commitments.pipeline import COMMITMENT, INDEX, TREE, report_of, write_table
+from assay.commitments.format import COMMITMENT_FILE
+from assay.commitments.pipeline import INDEX, TREE, report_of, write_table
 from assay.config import (
     Asset,
     Chain,
@@ -284,7 +285,7 @@ def commit(settings: Settings, tables: Path, as_of: datetime, revision: int, fol
         processes=1,
         shard_leaves=1 << 10,
     )
-    stated = pq.read_table(write_table(folder / TREE / COMMITMENT, folder / "commitment.parquet")).to_pylist()
+    stated = pq.read_table(write_table(folder / TREE / COMMITMENT_FILE, folder / "commitment.parquet")).to_pylist()
     schema = pa.schema(SCHEMAS["liability_commitment"])
     table = pa.Table.from_pylist([{"as_of": as_of} | row for row in stated], schema=schema)
     pq.write_table(table, tables / "liability_commitment.parquet", compression="zstd")

@@ -10,9 +10,10 @@ import pbk
 import pytest
 
 from sandbox.bitcoin import BitcoinNode
-from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, MinedChain, block_times, mine
+from sandbox.bitcoin_blocks import BITCOIN, LITECOIN, MinedChain, mine
 from sandbox.bitcoin_keys import KINDS, sha256d
 from sandbox.bitcoin_node import BlocksRefusedError, Node, read_blocks, write_blocks
+from sandbox.bitcoin_times import block_times
 from sandbox.electrumx import ElectrumX
 from sandbox.processes import listens
 from sandbox.scenario import FIRST, SECOND, WalletPlan, wallets

@@ -136,7 +136,14 @@ def seal(folder: Path) -> None:
             table = {"rows": 0, "rows_sha256": "0" * 64} if name.startswith("tables/") else {}
             files.append({"path": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} | table)
     values = {"as_of": "2023-02-17T16:00:00Z", "code_version": "1", "configuration_sha256": "0" * 64, "entity": "Example", "files": files}
-    values |= {"format": "assay-manifest-v1", "previous": None, "replaces": None, "revision": 1, "series": "example"}
+    values |= {
+        "format": "assay-manifest-v1",
+        "liability_commitment": "0" * 64,
+        "previous": None,
+        "replaces": None,
+        "revision": 1,
+        "series": "example",
+    }
     (folder / "manifest.json").write_bytes(rfc8785.dumps(values | {"snapshot_blocks": [], "sources": []}))
 
 

@@ -197,6 +197,47 @@ def test_malformed_facts_are_refused(values: Any, said: str) -> None:
         facts.read(rfc8785.dumps(values))
 
 
+def _chains(**chains: dict[str, Any]) -> dict[str, Any]:
+    return {name: _facts()["ethereum"] | {"tokens": {}} | more for name, more in chains.items()}
+
+
+TOKEN = _facts()["ethereum"]["tokens"]["USDT"] | {"contract": "0x" + "ab" * 20}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (_chains(a={"chain_id": 1}, b={"chain_id": 1}), "a and b are one chain"),
+        (_chains(a={"chain_id": 1, "genesis": "x"}, b={"chain_id": 1, "genesis": "y"}), "a and b are one chain"),
+        (_chains(a={"family": "bitcoin", "network": "bitcoin"}, b={"family": "bitcoin", "network": "bitcoin"}), "a and b are one chain"),
+        (_chains(a={"family": "ton", "genesis": "ab"}, b={"family": "ton", "genesis": "ab"}), "a and b are one chain"),
+        (_facts(tokens={"USDT": TOKEN, "USDC": TOKEN}), "USDC and USDT are one token|USDT and USDC are one token"),
+        (_facts(tokens={"USDT": TOKEN, "USDC": TOKEN | {"contract": "0x" + "AB" * 20}}), "are one token"),
+        (_facts(tokens={"ETH": TOKEN}), "the native asset is a token as well"),
+    ],
+)
+def test_facts_that_count_one_thing_twice_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(MalformedError, match=said):
+        facts.read(rfc8785.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        _chains(a={"chain_id": 1}, b={"chain_id": 2}),
+        _chains(a={"chain_id": 1}, b={"chain_id": 1, "family": "aptos"}),
+        _chains(a={"family": "bitcoin", "network": "bitcoin"}, b={"family": "bitcoin", "network": "bitcoin_cash"}),
+        _chains(
+            a={"family": "polkadot", "network": "polkadot", "genesis": "a"}, b={"family": "polkadot", "network": "hub", "genesis": "b"}
+        ),
+        _chains(a={"family": "tron"}, b={"family": "tron"}),  # nothing tells them apart, and nothing says that they are the same
+        {name: item | {"tokens": {"USDT": TOKEN}} for name, item in _chains(a={"chain_id": 1}, b={"chain_id": 2}).items()},
+    ],
+)
+def test_facts_of_different_chains_and_tokens_are_read(values: dict[str, Any]) -> None:
+    assert facts.read(rfc8785.dumps(values)).keys() == values.keys()
+
+
 @pytest.mark.parametrize("change", [lambda content: content + b"\n", lambda content: b"{", lambda content: content.replace(b":6", b": 6")])
 def test_facts_that_are_not_canonical_are_refused(change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(MalformedError, match=facts.FILE_NAME):

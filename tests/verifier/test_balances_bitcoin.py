@@ -132,6 +132,16 @@ def _empty_history(made: Publication) -> None:
     history(made, 0)[2].clear()
 
 
+def _object(made: Publication) -> None:
+    history(made, 0)[2] = {}
+    made.rows[0]["amount"] = 0
+
+
+def _text(made: Publication) -> None:
+    history(made, 0)[2] = ""
+    made.rows[0]["amount"] = 0
+
+
 def _others_history(made: Publication) -> None:
     made.rows[0].update(evidence=made.rows[1]["evidence"], amount=made.rows[1]["amount"])
 
@@ -223,6 +233,8 @@ LIES: list[tuple[Edit, str]] = [
     (_entry_twice, "names a transaction twice"),
     (_others_entry, "is listed and does not concern it"),
     (_empty_history, "concerns it and is not listed"),
+    (_object, "has not the form of a history"),
+    (_text, "has not the form of a history"),
     (_others_history, "the history of another script"),
     (_transaction_left_out, "answer to another question"),
     (_other_transaction, "another transaction stands in its place"),
@@ -275,20 +287,6 @@ def test_headers_without_the_work_that_they_claim_are_found(made: Publication, t
     verified = verify(made.write(tmp_path))
     assert any("does not carry the work that it claims" in failure for failure in failures(verified))
     assert counts(verified)["proven"] == 0
-
-
-def test_other_sources_answers_are_archived_and_not_proven(made: Publication, tmp_path: Path) -> None:
-    kinds = ["scantxoutset", "utxo_set", "GET /scripthash/ab/utxo"]
-    for item, method in zip(made.rows, kinds, strict=False):
-        item["evidence"] = made.add(ANSWERS, method, [item["address"]], {"total": 1})
-    made.rows[0].update(read_height=made.blocks[0]["height"] + 1, read_time=made.blocks[0]["time"])
-    verified = verify(made.write(tmp_path))
-    assert counts(verified) == {"proven": WALLETS - 3, "archived": 3, "failed": 0}
-    assert verified.findings.exit_code is Exit.HELD
-    assert verified.chains[0].live == 1
-    assert sorted(verified.chains[0].reasons.values()) == [1, 1, 1]
-    assert not any("/scripthash/ab" in reason for reason in verified.chains[0].reasons)
-    assert verify(tmp_path, required=["bitcoin"]).findings.exit_code is Exit.FAILED
 
 
 def test_an_address_without_transactions_is_counted_apart(made: Publication, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from assay_verify.balances import VerifiedBalances, verify
 from assay_verify.findings import Exit, MalformedError
 from assay_verify.verdicts import Verdict
 from sandbox.anvil import Anvil
-from tests.verifier.evidence_maker import HOLDERS, NOBODY, TOKEN, Publication, evm_publication, run_token
+from tests.verifier.evidence_maker import HOLDERS, NOBODY, Publication, evm_publication, run_token
 
 Edit = Callable[[Publication], None]
 ANSWERS, BLOCKS = "ethereum/ethereum_a/balances-00000.jsonl.zst", "ethereum/blocks/ethereum_a.jsonl.zst"
@@ -209,6 +209,13 @@ def test_a_well_sealed_lie_is_found(made: Publication, tmp_path: Path, lie: Edit
     assert any(said in failure for failure in failures(verified)), failures(verified)
 
 
+def test_an_asset_that_was_left_out_of_a_wallet_is_found(made: Publication, tmp_path: Path) -> None:
+    made.rows.remove(row(made, HOLDERS[3], "USDT"))
+    verified = verify(made.write(tmp_path))
+    assert verified.findings.exit_code is Exit.FAILED
+    assert failures(verified) == [f"ethereum {HOLDERS[3]}: it has no row for USDT, and zeros have rows as well"]
+
+
 @pytest.mark.parametrize(("lie", "said"), [(_unknown_family, "family 'mars'"), (_unknown_chain, "does not name it")])
 def test_unknown_families_and_chains_are_not_passed_over(made: Publication, tmp_path: Path, lie: Edit, said: str) -> None:
     folder = made.write(tmp_path)
@@ -263,6 +270,20 @@ def test_a_header_with_unknown_fields_is_not_proven_and_says_why(made: Publicati
     assert verify(tmp_path, all_proven=True).findings.exit_code is Exit.FAILED
 
 
+@pytest.mark.parametrize("source", ["a", "0"], ids=["after", "before"])
+def test_a_header_with_unknown_fields_beside_a_whole_one_is_a_lie_and_takes_nothing_away(
+    made: Publication, tmp_path: Path, source: str
+) -> None:
+    raw = made.lines[BLOCKS][0][2]
+    forged = raw | {"mysteryRoot": "0x01", "stateRoot": flip(raw["stateRoot"])}
+    made.add(f"ethereum/recheck/ethereum_{source}.jsonl.zst", "eth_getBlockByNumber", ["0x1", False], forged)
+    made.add(f"ethereum/blocks/ethereum_{source}0.jsonl.zst", "eth_getBlockByNumber", ["0x1", False], forged)
+    verified = verify(made.write(tmp_path))
+    assert counts(verified) == {"proven": 2 * len(HOLDERS) + 2, "archived": 0, "failed": 0}
+    assert verified.findings.exit_code is Exit.FAILED
+    assert any("another line has a whole header" in failure for failure in failures(verified)), failures(verified)
+
+
 def test_of_a_header_with_unknown_fields_a_proof_must_still_lead_to_its_root(made: Publication, tmp_path: Path) -> None:
     made.lines[BLOCKS][0][2].update(mysteryRoot="0x01", stateRoot="0x" + "12" * 32)
     assert counts(verify(made.write(tmp_path)))["archived"] == 0
@@ -273,28 +294,6 @@ def test_the_header_of_a_real_avalanche_block_has_its_hash() -> None:
     assert (verified.number, verified.avalanche) == (30806757, True)
     with pytest.raises(MalformedError):
         evm.header(AVALANCHE | {"extDataGasUsed": "0x1"}, AVALANCHE["hash"])
-
-
-def test_tokens_without_a_plain_slot_are_archived_and_say_why(made: Publication, tmp_path: Path) -> None:
-    made.facts["ethereum"]["tokens"] = {
-        "USDT": made.facts["ethereum"]["tokens"]["USDT"] | {"balance_slot": -1, "slot_note": "balances are shares"}
-    }
-    place = made.add(ANSWERS, "batch", [["eth_call", [{"to": TOKEN}, "x"]]], ["0x00"])
-    for item in made.rows:
-        if item["asset"] == "USDT":
-            item["evidence"] = place
-    verified = verify(made.write(tmp_path))
-    assert counts(verified) == {"proven": len(HOLDERS) + 1, "archived": len(HOLDERS) + 1, "failed": 0}
-    assert any("balances are shares" in reason for reason in verified.chains[0].reasons)
-    assert verified.findings.exit_code is Exit.HELD
-    assert verify(tmp_path, required=["ethereum"]).findings.exit_code is Exit.FAILED
-
-
-def test_a_chain_without_proofs_is_archived(made: Publication, tmp_path: Path) -> None:
-    made.facts["ethereum"]["proofs"] = False
-    verified = verify(made.write(tmp_path))
-    assert counts(verified)["proven"] == 0
-    assert verified.findings.exit_code is Exit.HELD
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 
+from assay_verify.addresses import locking_script
 from assay_verify.cli import main
 from sandbox.anvil import Anvil
 from sandbox.bitcoin import BitcoinNode
@@ -75,6 +77,26 @@ def twisted(url: str, twist: Twist, status: int = 200) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def electrum(answers: dict[str, Any]) -> Iterator[str]:
+    """Give the address of an Electrum server that has one answer for each method."""
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                call = json.loads(line)
+                self.wfile.write(json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": answers[call["method"]]}).encode() + b"\n")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def run(folder: Path, *options: str) -> int:
@@ -137,6 +159,10 @@ def _not_json(call: dict[str, Any], answer: Any) -> Any:
     return b'{"jsonrpc": "2.0", '
 
 
+def _odd_id(call: dict[str, Any], answer: Any) -> Any:
+    return answer | {"id": [answer["id"]]}
+
+
 def _no_answer(call: dict[str, Any], answer: Any) -> Any:
     return {"jsonrpc": "2.0", "id": 4711, "result": answer["result"]}
 
@@ -149,6 +175,7 @@ LIES: list[tuple[Twist, str]] = [
     (_refusal, "missing trie node"),
     (_null, "is not hexadecimal data"),
     (_not_json, "its answer is not JSON"),
+    (_odd_id, "did not answer every question"),
     (_no_answer, "did not answer every question"),
 ]
 
@@ -236,13 +263,34 @@ def test_of_bitcoin_core_the_block_is_compared(
         assert run(folder, "--rpc", f"bitcoin={url}") == 1
 
 
+@pytest.mark.parametrize(
+    "history",
+    [{}, "", None, 7, [{"tx_hash": "ab" * 32, "height": float("nan")}], [{"tx_hash": "ab" * 32, "height": -7}], [{"tx_hash": "ab" * 32}]],
+    ids=str,
+)
+def test_a_history_that_is_none_is_never_an_empty_one(
+    bitcoin: tuple[BitcoinNode, Publication], tmp_path: Path, capsys: pytest.CaptureFixture[str], history: Any
+) -> None:
+    made = copy.deepcopy(bitcoin[1])
+    for item in made.rows:  # a table of zeros, which such a server would bear out
+        item.update(amount=0, evidence="ab" * 32)
+    header = made.lines["bitcoin/blocks/bitcoin_a.jsonl.zst"][0][2]["hex"][-2 * 160 : -160]
+    answers = {"server.version": ["test", "1.4"], "blockchain.block.header": header, "blockchain.scripthash.get_history": history}
+    with electrum(answers) as url:
+        assert run(made.write(tmp_path), "--rpc", f"bitcoin={url}", "--sample", "1", "--json") == 1
+    check = next(item for item in json.loads(capsys.readouterr().out)["checks"] if item["name"] == "rpc.bitcoin")
+    assert any("has not the form of one" in failure for failure in check["failures"]), check
+
+
 def test_a_table_that_lies_about_bitcoin_contradicts_an_own_server(
     bitcoin: tuple[BitcoinNode, Publication], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node, original = bitcoin
     made = copy.deepcopy(original)
-    place = made.add("bitcoin/bitcoin_a/balances-00000.jsonl.zst", "scantxoutset", ["start"], {"total_amount": "1"})
-    made.rows[0].update(evidence=place, amount=made.rows[0]["amount"] + 1)
+    amount, script = made.rows[0]["amount"] + 1, locking_script("regtest", made.rows[0]["address"]).hex()
+    asked = {"block_hash": made.blocks[0]["hash"], "hash_serialized_3": "ab" * 32, "script": script}
+    place = made.add("bitcoin/bitcoin_a/balances-00000.jsonl.zst", "utxo_set_coins", asked, [["cd" * 32, 0, 100, False, amount]])
+    made.rows[0].update(evidence=place, amount=amount)
     folder = made.write(tmp_path)
     assert run(folder) == 0  # archived, as stated
     assert run(folder, "--rpc", f"bitcoin={node.electrum_url}", "--all") == 1

@@ -27,6 +27,9 @@ SUFFIX = ".jsonl.zst"
 TAPE = "tape:"
 """What a source's address begins with where an archive is played back: `tape:/folder/archive.jsonl.zst`."""
 
+Exchange = tuple[str, Any, Any]
+"""Method, parameters and result of a question to a source."""
+
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 

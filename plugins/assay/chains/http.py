@@ -7,22 +7,25 @@ of an error here holds the server's address, and causes are cut off (`from None`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies
 
 import aiohttp
 import msgspec
 
+from assay.chains.answers import AnswerError
 from assay.chains.evidence import tape_of
 from assay.chains.health import Meter
 from assay.chains.interface import Archive
 from assay.chains.pacing import Pacer
 from assay.config import Source
-from assay.errors import AssayError, ConfigError, SourceMismatchError, SourceUnavailableError
+from assay.errors import AssayError, ConfigError, SourceBehindError, SourceMismatchError, SourceUnavailableError
+
+T = TypeVar("T")
 
 HTTP_OK = 200
 HTTP_NOT_FOUND = 404
@@ -151,6 +154,25 @@ class HttpClient:
         return SourceMismatchError(
             problem, subject=self.subject(about), next_step="check the server, or take the source out of the registry"
         )
+
+    def behind(self, problem: str, *, of: str = "the snapshot block") -> SourceBehindError:
+        """Return the error of a server that has not come as far as the snapshot block, or not past `as_of`."""
+        return SourceBehindError(
+            f"it is behind {of}: {problem}",
+            subject=self.subject("snapshot block"),
+            next_step="wait until the node has caught up and its next blocks are final",
+        )
+
+    def parsed(self, parse: Callable[[Any], T], answer: object, about: str) -> T:
+        """Read an answer.
+
+        Raises:
+            SourceMismatchError: It cannot be read.
+        """
+        try:
+            return parse(answer)
+        except AnswerError as error:
+            raise self.wrong(self.scrubbed(str(error)), about) from error
 
     def subject(self, about: str) -> str:
         """Return what errors are about."""

@@ -15,7 +15,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from assay.chains.evidence import TAPE
+from assay.chains.evidence import TAPE, Exchange
 from assay.chains.health import Meter
 from assay.config import Asset, Chain, Source
 from assay.errors import ConfigError, RegistryError
@@ -98,6 +98,14 @@ class Archive(Protocol):
         """Archive a refusal that a number rests on and return its SHA-256 in hexadecimal."""
 
 
+class Client(Protocol):
+    """What asks a source: open between the two."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
 class Reader(ABC):
     """A chain read through one source; an async context manager, open while it is used.
 
@@ -113,6 +121,9 @@ class Reader(ABC):
         meter: Counts what is asked of the source.
     """
 
+    _client: Client
+    """What asks the source, opened and closed with the reader; set by families that don't do that themselves."""
+
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         self.chain = chain
         self.source = source
@@ -126,11 +137,12 @@ class Reader(ABC):
         """Whether an archive answers in the place of the source."""
         return self._url.startswith(TAPE)
 
-    @abstractmethod
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
 
-    @abstractmethod
-    async def __aexit__(self, *error: object) -> None: ...
+    async def __aexit__(self, *error: object) -> None:
+        await self._client.__aexit__(*error)
 
     @abstractmethod
     async def check_network(self) -> None:
@@ -192,6 +204,18 @@ class Reader(ABC):
             ConfigError: The family has no contracts that sign.
         """
         raise self._no_contracts()
+
+    async def movement(self, block: SnapshotBlock, address: str, transaction: str) -> list[Exchange]:  # noqa: ARG002
+        """Return what shows a transaction's movement within an address, archived; nothing where none stands in a block up to this one.
+
+        Raises:
+            ConfigError: The family, or this kind of source, cannot show it.
+        """
+        raise ConfigError(
+            f"a source of kind {self.source.kind!r} is not asked for transactions of the family {self.chain.family}",
+            subject=f"chain {self.chain.name}, source {self.source.name}",
+            next_step="have the wallet's key sign, or name sources that show movements, on Bitcoin an Electrum server first",
+        )
 
     def _no_contracts(self) -> ConfigError:
         return ConfigError(

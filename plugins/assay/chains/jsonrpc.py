@@ -148,14 +148,14 @@ class JsonRpc(HttpClient):
     def _refused(self, error: object, about: str) -> AssayError:
         code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
         words = self.scrubbed(str(message))
-        if code in _PASSING_CODES:
+        if type(code) is int and code in _PASSING_CODES:
             return self.unavailable(f"it answered with error {code}: {words}", about)
         refused = RefusedError(
             f"it answered with error {str(code)[:_SHOWN]}: {words}",
             subject=self.subject(about),
             next_step="check that the node is synchronised, keeps the state of the snapshot block and accepts batches of this size",
         )
-        refused.code = code if isinstance(code, int) else None
+        refused.code = code if type(code) is int else None
         refused.answer = error
         return refused
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.errors import SourceMismatchError
-
-T = TypeVar("T")
 
 
 def agree_on_block(answers: Mapping[str, SnapshotBlock]) -> SnapshotBlock:

@@ -1,27 +1,32 @@
 """What a statement shows about a wallet: signed for this report, signed once and for ever, or nothing.
 
-Statuses: `fresh` (the challenge of this report), `static` (a constant text: whoever signed it had the key once), `failed` (it does not hold; a
-run stops), `none`. What a contract wallet says is asked of the contract at the snapshot block.
+Statuses: `fresh` (the challenge of this report), `static` (a constant text: whoever signed it had the key once), `movement` (the wallet sent the amount
+that it was asked for), `failed` (it does not hold; a run stops), `none`. What a contract wallet says is asked of the contract at the snapshot block, and
+transactions are looked up in the chain up to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from assay.chains.interface import Reader, SnapshotBlock
 from assay.config import Chain, Settings
-from assay.ownership.challenge import text_for
+from assay.ownership.challenge import age_problem, text_for
+from assay.ownership.moving import announced_problem, look_up
 from assay.ownership.statements import OwnershipStatement
 from assay_verify.findings import MalformedError
 from assay_verify.ownership import challenge as texts
+from assay_verify.ownership import movement
 from assay_verify.ownership.chain_state import ChainState, Contracts, RevertedError
 from assay_verify.ownership.interface import NotVerifiedError, Statement, UnsupportedError
 from assay_verify.ownership.schemes import NO_STATE, verify_for
 
 LATER = "only the contract itself can confirm it"
 """The note of a proof that has to wait for the snapshot block."""
+MOVES = "only the chain can show the transaction"
+"""Likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +49,8 @@ class Proof:
 
     @property
     def waits(self) -> bool:
-        """Whether a contract has to be asked first."""
-        return self.status == "failed" and self.note == LATER
+        """Whether the chain has to be asked first."""
+        return self.status == "failed" and self.note in (LATER, MOVES)
 
 
 def prove(
@@ -61,6 +66,8 @@ def prove(
         block: The block that this report's challenges name; None where none were written.
         state: What the chain may be asked.
     """
+    if item.scheme == movement.SCHEME or movement.is_announcement(item.message):
+        return Proof(status="failed", note=announced_problem(settings, as_of, chain, item, block) or MOVES)
     fresh = texts.is_challenge(item.message)
     if fresh and (problem := _challenge_problem(settings, as_of, item, block)):
         return Proof(status="failed", note=problem)
@@ -125,6 +132,21 @@ async def prove_by_contract(
     return await asyncio.to_thread(prove, settings, as_of, reader.chain, item, named, state)
 
 
+async def prove_by_movement(reader: Reader, item: OwnershipStatement, block: SnapshotBlock) -> Proof:
+    """Check a movement that `prove` left to the chain.
+
+    Args:
+        reader: Open on the chain.
+        item: As in `prove`.
+        block: The snapshot block.
+    """
+    try:
+        note = await look_up(reader, item, block)
+    except (NotVerifiedError, UnsupportedError) as error:
+        return Proof(status="failed", note=str(error))
+    return Proof(status=movement.SCHEME, scheme=movement.SCHEME, note=note)
+
+
 def _challenge_problem(settings: Settings, as_of: datetime, item: OwnershipStatement, block: SnapshotBlock | None) -> str:
     """Say what is wrong with a text that means to be a challenge; empty for nothing."""
     try:
@@ -136,7 +158,4 @@ def _challenge_problem(settings: Settings, as_of: datetime, item: OwnershipState
     if item.message != text_for(settings, as_of, item.chain, item.address, block):
         report = " ".join(asked.report)
         return f"it is signed for {asked.address} on {asked.chain}, block {asked.block_height}, report {report}: not the text asked for"
-    oldest = as_of - timedelta(days=settings.ownership.max_age_days)
-    if not oldest <= block.time <= as_of:
-        return f"its block is of {block.time:%Y-%m-%d %H:%M} UTC, and a signature may be {settings.ownership.max_age_days} days old"
-    return ""
+    return age_problem(settings, as_of, block)

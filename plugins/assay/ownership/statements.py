@@ -39,8 +39,8 @@ class OwnershipStatement:
         chain: Name of the chain.
         address: As the registry has it.
         scheme: That the keeper names; empty to let every scheme of the chain be tried.
-        message: The signed text.
-        signatures: One a line; empty while nothing was signed.
+        message: The signed text, or the announcement of a movement.
+        signatures: One a line; empty while nothing was signed. For a movement, the transaction.
         script: Redeem or witness script, or a public key where the address is a hash of it.
         owners: Addresses of a contract wallet's owners, one a line, where they signed in its place.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assay.config import Settings
 from assay.errors import OwnershipError
-from assay.ownership.proving import Proof, prove
+from assay.ownership.proving import MOVES, Proof, prove
 from assay.ownership.statements import path_of, read_blocks, read_csv, write_csv
 from assay.registry import read_wallets
 
@@ -35,8 +35,8 @@ class Imported:
 def import_file(settings: Settings, as_of: datetime, path: Path) -> list[Imported]:
     """Check the statements of a file and keep the good ones; rows without a signature are passed over.
 
-    A wallet's newer statement takes the place of an older one. What only the chain can confirm (a contract wallet's word) is kept, and checked at
-    the snapshot block.
+    A wallet's newer statement takes the place of an older one. What only the chain can confirm (a contract wallet's word, a movement) is kept, and
+    checked at the snapshot block.
 
     Returns:
         One entry a row that holds a signature, in the file's order.
@@ -73,5 +73,5 @@ def import_file(settings: Settings, as_of: datetime, path: Path) -> list[Importe
 
 def _words(proof: Proof) -> str:
     if proof.waits:
-        return "kept; the contract is asked at the snapshot block"
+        return "kept; the transaction is looked up" if proof.note == MOVES else "kept; the contract is asked at the snapshot block"
     return proof.note if proof.status == "failed" else f"{proof.status}, {proof.scheme}"

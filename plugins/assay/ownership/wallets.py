@@ -16,7 +16,7 @@ from assay.chains.quorum import agree_on_hash
 from assay.config import Chain, Settings
 from assay.errors import OwnershipError, SourceMismatchError
 from assay.lake import replacing_file
-from assay.ownership.proving import Proof, prove, prove_by_contract
+from assay.ownership.proving import MOVES, Proof, prove, prove_by_contract, prove_by_movement
 from assay.ownership.statements import OwnershipStatement, pinned
 
 SCHEMA = pa.schema(
@@ -36,11 +36,11 @@ class Answers:
 
     Attributes:
         named_hash: The hash that it has for the height of the block that challenges name; empty where none was asked.
-        by_contract: By address, what contracts made of their statements.
+        asked: By address, what contracts made of their statements, and what the chain has of movements.
     """
 
     named_hash: str
-    by_contract: Mapping[str, Proof]
+    asked: Mapping[str, Proof]
 
 
 class ChainOwnership:
@@ -61,15 +61,17 @@ class ChainOwnership:
         self._proofs = {address: prove(settings, as_of, chain, statement, self._named) for address, statement in self._statements.items()}
 
     async def ask(self, reader: Reader, block: SnapshotBlock) -> Answers:
-        """Ask a source what only the chain knows: the block that challenges name, and contracts at the snapshot block."""
+        """Ask a source what only the chain knows: the block that challenges name, contracts at the snapshot block, and movements up to it."""
         fresh = any(proof.signed_at or proof.waits for proof in self._proofs.values())
         named_hash = await reader.block_hash(self._named.height) if fresh and self._named else ""
-        by_contract = {
-            address: await prove_by_contract(reader, self._settings, self._as_of, self._statements[address], self._named, block)
-            for address, proof in self._proofs.items()
-            if proof.waits
-        }
-        return Answers(named_hash=named_hash, by_contract=by_contract)
+        asked = {address: await self._prove(reader, address, block) for address, proof in self._proofs.items() if proof.waits}
+        return Answers(named_hash=named_hash, asked=asked)
+
+    async def _prove(self, reader: Reader, address: str, block: SnapshotBlock) -> Proof:
+        statement = self._statements[address]
+        if self._proofs[address].note == MOVES:
+            return await prove_by_movement(reader, statement, block)
+        return await prove_by_contract(reader, self._settings, self._as_of, statement, self._named, block)
 
     def settle(self, answers: Mapping[str, Answers], folder: Path) -> dict[str, Proof]:
         """Return what is proven, by address.
@@ -84,15 +86,15 @@ class ChainOwnership:
         """
         (first, own), *others = answers.items()
         for name, other in others:
-            if other.by_contract != own.by_contract:
+            if other.asked != own.asked:
                 raise SourceMismatchError(
-                    f"{first} and {name} say different things of the signatures of contract wallets",
+                    f"{first} and {name} say different things of the signatures of contract wallets, or of movements",
                     subject=f"chain {self._chain.name}",
                     next_step="ask a third source; the run can be repeated once the wrong node is out of chains.toml",
                 )
         if self._named and own.named_hash:
             agree_on_hash(self._named, {name: answer.named_hash for name, answer in answers.items()})
-        proofs = {**self._proofs, **own.by_contract}
+        proofs = {**self._proofs, **own.asked}
         failed = [(address, proof.note) for address, proof in sorted(proofs.items()) if proof.status == "failed"]
         if failed:
             raise self._failure(failed, folder / "ownership_failures.csv")

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import rfc8785
 
-from assay.commitments.pipeline import COMMITMENT, TREE
+from assay.commitments.format import COMMITMENT_FILE
+from assay.commitments.pipeline import TREE
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import format_as_of, sha256_of
@@ -83,7 +84,7 @@ def build(
             "entity": settings.entity,
             "files": [_file(folder, path) for path in listed_files(folder)],
             "format": FORMAT,
-            "liability_commitment": json.loads((folder / TREE / COMMITMENT).read_bytes())["commitment"],
+            "liability_commitment": json.loads((folder / TREE / COMMITMENT_FILE).read_bytes())["commitment"],
             "previous": _reference(previous) if previous else None,
             "replaces": replaces,
             "revision": correction.revision if correction else 1,

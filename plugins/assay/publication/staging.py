@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from assay import __version__
 from assay.chains.evidence import SUFFIX
-from assay.commitments.format import Commitment
-from assay.commitments.pipeline import COMMITMENT, TREE, report_of
+from assay.commitments.format import COMMITMENT_FILE, Commitment
+from assay.commitments.pipeline import TREE, report_of
 from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import new_folder
@@ -114,7 +114,7 @@ def _copy_tree(tree: Path, folder: Path) -> None:
 
 def _check_tree(folder: Path, settings: Settings, as_of: datetime, revision: int) -> None:
     """Hold the tree against the report and the tables, to the unit; they were computed apart from each other."""
-    path = folder / TREE / COMMITMENT
+    path = folder / TREE / COMMITMENT_FILE
     known = Commitment.read(path)
     if known.report != report_of(settings, as_of, revision):
         raise PublicationError("it is of another report", subject=str(path), next_step="clear commit_liabilities and what follows")

@@ -22,7 +22,7 @@ import rfc8785
 from assay_verify import manifest
 from assay_verify.cli import main
 from assay_verify.findings import Findings
-from assay_verify.ownership import wallets
+from assay_verify.ownership import movement, wallets
 from assay_verify.ownership.challenge import Challenge, build
 from tests.verifier.ownership.list_maker import account, honest, sign, text
 
@@ -123,6 +123,7 @@ def publish(folder: Path, rows: list[Row], statuses: dict[str, str] | None = Non
         "entity": "Sandbox",
         "files": files,
         "format": manifest.FORMAT,
+        "liability_commitment": "0" * 64,
         "previous": None,
         "replaces": None,
         "revision": 1,
@@ -197,10 +198,45 @@ def test_a_row_that_claims_half_a_proof_is_malformed(tmp_path: Path, capsys: pyt
     assert (code, document["outcomes"]["malformed"]) == (1, 1)
 
 
-def test_movement_is_not_taken_for_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    moved = claim(1, status="movement", scheme="movement", message="1.2345 at 16:00", signatures="ab" * 32)
-    code, document = run(publish(tmp_path, [moved, static(3)]), capsys)
+def announced(number: int, **changes: str) -> Row:
+    chain = movement.coin_of("evm", "", "ETH")
+    asked = Challenge(
+        **{"entity": "Sandbox", "series": "sandbox", "as_of": MOMENT, "chain": "mainnet", "address": account(number), **changes},  # type: ignore[arg-type]
+        block_height=90,
+        block_hash="0xbb",
+    )
+    return claim(number, status="movement", scheme="movement", message=movement.announce(chain, asked), signatures="0x" + "ab" * 32)
+
+
+def test_a_movement_in_a_table_alone_is_not_taken_for_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = publish(tmp_path, [announced(1), static(3)])
+    code, document = run(folder / wallets.PATH, capsys)
     assert (code, document["outcomes"]["movement"]) == (3, 1)
+    assert any("1 wallets by movement: their evidence is part of a publication" in said for said in document["not_proven"])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (announced(1), "block is not in the evidence"),
+        (announced(1, entity="Another"), "signed for the report Another"),
+        (announced(1, address=account(2)), account(2)),
+        (announced(1) | {"message": "1.2345 at 16:00"}, "an announcement begins with the line"),
+        (announced(1) | {"message": challenge(1)}, "an announcement begins with the line"),
+    ],
+)
+def test_a_movement_that_the_evidence_does_not_show_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: Row, said: str) -> None:
+    code, document = run(publish(tmp_path, [row, static(3)]), capsys)
+    assert (code, document["outcomes"]["failed"], document["outcomes"]["verified"]) == (1, 1, 1)
+    assert said in document["failures"][0]["reason"]
+
+
+@pytest.mark.parametrize("extra", [{"script": "00"}, {"owners": account(2)}, {"verified_at_block": "0xaa"}, {"signatures": "0x1\n0x2"}])
+def test_a_movement_with_more_than_a_transaction_is_malformed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: dict[str, str]
+) -> None:
+    code, document = run(publish(tmp_path, [announced(1) | extra, static(3)]), capsys)
+    assert (code, document["outcomes"]["malformed"]) == (1, 1)
 
 
 def test_a_publication_that_proves_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,9 @@ NETWORKS = {
 }
 
 
+_BITCOIN_TESTS = frozenset({"testnet", "testnet4", "signet", "regtest"})
+
+
 def locking_script(network: str, address: str) -> bytes:
     """Return the script that coins of an address are locked with.
 
@@ -78,6 +81,25 @@ def locking_script(network: str, address: str) -> bytes:
     if known.cashaddr and (":" in address or address.lower()[:1] in {"q", "p"}):
         return _cash_script(address, known.cashaddr)
     return _hash_script(address, known)
+
+
+def test_network_of(network: str, address: str) -> str:
+    """Return the test network of a coin that an address is of; empty where it is of none.
+
+    Addresses in base58 are the same on all of a coin's test networks, and the first one is named.
+
+    Args:
+        network: The coin's main one.
+        address: Any text.
+    """
+    sisters = (name for name in NETWORKS if (name in _BITCOIN_TESTS if network == "bitcoin" else name.startswith(f"{network}_")))
+    for name in sisters:
+        try:
+            locking_script(name, address)
+        except MalformedError:
+            continue
+        return name
+    return ""
 
 
 def script_hash(script: bytes) -> str:

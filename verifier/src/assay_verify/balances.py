@@ -185,6 +185,7 @@ def _check_chain(
     record: ChainRecord, folder: Path, listed: Sequence[str], rows: Sequence[tuple[Balance, tuple[Any, ...]]], progress: Progress
 ) -> None:
     chain, block = record.facts, record.block
+    _require_all_assets(record, rows)
     waiting: dict[bytes, list[Balance]] = {}
     for balance, read_at in rows:
         if read_at != (block["height"], block["hash"], block["time"]):
@@ -205,6 +206,17 @@ def _check_chain(
     family.conclude()
     for balance in (balance for balances in waiting.values() for balance in balances):
         record.failed(balance, f"its evidence {balance.evidence.hex()} is in no archive of the chain")
+
+
+def _require_all_assets(record: ChainRecord, rows: Sequence[tuple[Balance, tuple[Any, ...]]]) -> None:
+    """Make sure that no address lacks a row for an asset of its chain: zeros have rows as well, so one that is missing was left out."""
+    listed: dict[str, set[str]] = {}
+    for balance, _ in rows:
+        listed.setdefault(balance.address, set()).add(balance.asset)
+    wanted = {record.facts.asset, *record.facts.tokens}
+    for address, assets in listed.items():
+        for asset in sorted(wanted - assets):
+            record.check.failures.append(f"{record.facts.name} {address}: it has no row for {asset}, and zeros have rows as well")
 
 
 def _check_archive(record: ChainRecord, family: Family, path: Path, waiting: dict[bytes, list[Balance]]) -> None:

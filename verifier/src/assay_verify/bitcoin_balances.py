@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assay_verify import headers, transactions
+from assay_verify import bitcoin_answers, headers, transactions
 from assay_verify.addresses import locking_script, script_hash
 from assay_verify.archives import Exchange, exchange, exchanges, lines
+from assay_verify.bitcoin_answers import DECIMALS
 from assay_verify.coins import Ledger
 from assay_verify.findings import MalformedError, require
 from assay_verify.headers import HEADER_BYTES, HeaderChain
 from assay_verify.verdicts import Balance, ChainRecord
 
-DECIMALS = 8
 HISTORY, TRANSACTION = "blockchain.scripthash.get_history", "blockchain.transaction.get"
 _MERKLE, _HEADER, _HEADERS = "blockchain.transaction.get_merkle", "blockchain.block.header", "blockchain.block.headers"
 _DIGESTS = 3
@@ -73,13 +73,11 @@ class BitcoinBalances:
                 require(balance.asset == self._chain.asset, "the family carries no tokens")
                 if not self._record.claim(balance, script):
                     continue
-                if found.method != HISTORY:
-                    self._record.archived(
-                        balance, f"answers to {_kind(found.method)} prove nothing; they can be compared with other sources'"
-                    )
-                    continue
                 at_block = balance.read_height in (None, self._record.block["height"])
-                require(at_block, "it is said to be of a later state, and its history ends at the snapshot block")
+                require(at_block, "it is said to be of a later state, and its evidence ends at the snapshot block")
+                if found.method != HISTORY:
+                    self._without_proof(found, script, balance)
+                    continue
                 self._histories[script] = self._history(found, script, balance)
             except MalformedError as error:
                 self._record.failed(balance, str(error))
@@ -112,6 +110,14 @@ class BitcoinBalances:
         if chain.merged:
             self._record.notes.append(f"{chain.merged:,} headers were mined together with another chain's, and that work is not looked at")
 
+    def _without_proof(self, found: Exchange, script: bytes, balance: Balance) -> None:
+        reason = f"answers to {_kind(found.method)} prove nothing; they can be compared with other sources'"
+        amount = bitcoin_answers.said(found, script, self._record.block["hash"])
+        if amount is None:
+            self._record.archived(balance, reason)
+        else:
+            self._record.compare(balance, amount * self._chain.scale(self._chain.asset, DECIMALS), unproven=reason)
+
     def _link(self, archives: Sequence[Path]) -> None:
         for _, found in exchanges(archives):
             if found.method == _HEADERS:
@@ -139,6 +145,7 @@ class BitcoinBalances:
         """Read a history and note its transactions."""
         if found.params != [script_hash(script)]:
             raise MalformedError("its evidence is the history of another script")
+        require(isinstance(found.result, list), "its evidence has not the form of a history")  # what is empty is a balance of zero
         try:
             listed = {bytes.fromhex(item["tx_hash"])[::-1]: _entry(item) for item in found.result}
         except (TypeError, KeyError, ValueError) as error:

@@ -73,12 +73,16 @@ class Header:
         number: Height.
         time: Seconds since 1970 in UTC.
         state_root: Root of the trie of accounts.
+        transactions_root: Root of the trie of transactions.
+        receipts_root: Root of the trie of receipts.
         avalanche: Whether it is a header of Avalanche's C-Chain, whose accounts have a field more and whose slots' keys are altered.
     """
 
     number: int
     time: int
     state_root: bytes
+    transactions_root: bytes
+    receipts_root: bytes
     avalanche: bool
 
 
@@ -89,10 +93,12 @@ class Account:
     Attributes:
         balance: Of the native asset.
         storage_root: Root of the trie of its storage.
+        nonce: How many transactions it sent.
     """
 
     balance: int
     storage_root: bytes
+    nonce: int
 
 
 def data(value: object, length: int | None = None) -> bytes:
@@ -148,6 +154,8 @@ def stated_header(raw: Mapping[str, Any]) -> Header:
         number=quantity(raw.get("number")),
         time=quantity(raw.get("timestamp")),
         state_root=data(raw.get("stateRoot"), 32),
+        transactions_root=data(raw.get("transactionsRoot"), 32),
+        receipts_root=data(raw.get("receiptsRoot"), 32),
         avalanche="extDataHash" in raw,
     )
 
@@ -167,7 +175,7 @@ def account(block: Header, address: str, proof: object) -> Account | None:
     root = fields[2]
     if not isinstance(root, bytes) or len(root) != len(EMPTY_ROOT):
         raise MalformedError("an account whose storage has no root")
-    return Account(rlp.integer(fields[1]), root)
+    return Account(rlp.integer(fields[1]), root, rlp.integer(fields[0]))
 
 
 def slot_value(storage_root: bytes, key: bytes, proof: object) -> int:

@@ -1,4 +1,4 @@
-"""Checking an EVM chain's balances by their EIP-1186 proofs. Format: docs/formats/evidence.md."""
+"""Checking an EVM chain's balances by their EIP-1186 proofs, or by what archived answers say. Format: docs/formats/evidence.md."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from assay_verify import evm
 from assay_verify.archives import Exchange, exchanges
+from assay_verify.evm_answers import EvmAnswers
 from assay_verify.facts import NO_SLOT, Token
-from assay_verify.findings import MalformedError
+from assay_verify.findings import MalformedError, require
 from assay_verify.verdicts import Balance, ChainRecord
 
 _BLOCKS = {"eth_getBlockByNumber", "eth_getBlockByHash"}
@@ -38,8 +39,7 @@ class EvmBalances:
         """Check the balances that rest on one line."""
         claimed = [balance for balance in balances if self._claims(balance)]
         if exchange.method != _PROOF or not self._chain.proofs:
-            for balance in claimed:
-                self._without_proof(balance, exchange)
+            self._without_proof(claimed, exchange)
             return
         try:
             proven = _Proven(exchange, self._usable_header())
@@ -61,25 +61,41 @@ class EvmBalances:
 
     def _find_header(self, paths: Sequence[Path]) -> None:
         wanted = self._record.block["hash"]
+        stated: evm.Header | None = None
         for _, exchange in exchanges(paths):
             raw = exchange.result
             if exchange.method in _BLOCKS and isinstance(raw, dict) and str(raw.get("hash")).lower() == wanted:
                 try:
-                    self._take_header(raw, wanted)
+                    self._header = self._of_block(evm.header(raw, wanted))
+                except evm.UnknownHeaderError as error:
+                    self._unproven = str(error)
+                    stated = self._stated(raw)
                 except MalformedError as error:
-                    # Another source's header may be whole; the one that was changed is a failure all the same.
-                    self._record.check.failures.append(f"{self._chain.name}: {error}")
-                    self._problem = str(error)
+                    self._fail(error)
+        if self._header is None:
+            self._header = stated
+        elif self._unproven:
+            # What the hash is made of is known after all, so whoever sent the other fields changed the header.
+            self._record.check.failures.append(f"{self._chain.name}: {self._unproven}, and another line has a whole header")
+            self._unproven = ""
 
-    def _take_header(self, raw: dict[str, Any], wanted: str) -> None:
+    def _stated(self, raw: dict[str, Any]) -> evm.Header | None:
         try:
-            header = evm.header(raw, wanted)
-        except evm.UnknownHeaderError as error:
-            header, self._unproven = evm.stated_header(raw), str(error)
+            return self._of_block(evm.stated_header(raw))
+        except MalformedError as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: MalformedError) -> None:
+        # Another source's header may be whole; the one that was changed is a failure all the same.
+        self._record.check.failures.append(f"{self._chain.name}: {error}")
+        self._problem = str(error)
+
+    def _of_block(self, header: evm.Header) -> evm.Header:
         block = self._record.block
         if header.number != block["height"] or datetime.fromtimestamp(header.time, UTC) != block["time"]:
-            raise MalformedError(f"the header of block {wanted} has another height or time than snapshot_blocks says")
-        self._header = header
+            raise MalformedError(f"the header of block {block['hash']} has another height or time than snapshot_blocks says")
+        return header
 
     def _usable_header(self) -> evm.Header:
         if self._header is None:
@@ -93,18 +109,40 @@ class EvmBalances:
             self._record.failed(balance, str(error))
             return False
 
-    def _without_proof(self, balance: Balance, exchange: Exchange) -> None:
+    def _without_proof(self, balances: Sequence[Balance], exchange: Exchange) -> None:
+        """Check balances that rest on an answer: that they may, and that the answer says what the table says."""
+        said: EvmAnswers | MalformedError
+        try:
+            said = EvmAnswers(exchange, self._record.block["hash"])
+        except MalformedError as error:
+            said = error
+        for balance in balances:
+            try:
+                self._require_may_be_unproven(balance, exchange)
+                self._require_snapshot(balance)
+                if isinstance(said, MalformedError):
+                    raise said
+                amount = said.amount(self._chain, balance.asset, balance.address)
+                self._record.compare(balance, amount, unproven=self._why_unproven(balance))
+            except MalformedError as error:
+                self._record.failed(balance, str(error))
+
+    def _require_may_be_unproven(self, balance: Balance, exchange: Exchange) -> None:
         token = self._chain.tokens.get(balance.asset)
         if self._chain.proofs and (token is None or token.slot != NO_SLOT):  # somebody left the proof out
-            self._record.failed(balance, f"its evidence is an answer to {exchange.method[:80]} and should be a proof")
-        elif self._chain.proofs and token is not None:
-            self._record.archived(balance, f"{balance.asset} keeps balances in no plain slot ({token.note or 'no reason is given'})")
-        else:
-            self._record.archived(balance, "the chain's balances come without proofs, as answers of its servers")
+            raise MalformedError(f"its evidence is an answer to {exchange.method[:80]} and should be a proof")
+
+    def _why_unproven(self, balance: Balance) -> str:
+        if not self._chain.proofs:
+            return "the chain's balances come without proofs, as answers of its servers"
+        return f"{balance.asset} keeps balances in no plain slot ({self._chain.tokens[balance.asset].note or 'no reason is given'})"
+
+    def _require_snapshot(self, balance: Balance) -> None:
+        at_block = balance.read_height in (None, self._record.block["height"])
+        require(at_block, "it is said to be of a later state, and its evidence is of the snapshot block")
 
     def _check(self, balance: Balance, proven: _Proven) -> None:
-        if balance.read_height not in (None, self._record.block["height"]):
-            raise MalformedError("it is said to be of a later state, and its proof is of the snapshot block")
+        self._require_snapshot(balance)
         if balance.asset == self._chain.asset:
             amount = proven.native(balance.address) * self._chain.scale(balance.asset, evm.NATIVE_DECIMALS)
             self._record.compare(balance, amount, unproven=self._unproven)

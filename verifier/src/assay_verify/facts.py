@@ -113,7 +113,7 @@ def read(content: bytes) -> dict[str, Chain]:
     """Read the facts.
 
     Raises:
-        MalformedError: Not canonical JSON, of another shape, or a family is unknown.
+        MalformedError: Not canonical JSON, of another shape, a family is unknown, or something would be counted twice.
     """
     try:
         values = json.loads(content)
@@ -122,7 +122,26 @@ def read(content: bytes) -> dict[str, Chain]:
         raise MalformedError(f"{FILE_NAME} is not JSON ({error})") from error
     if not canonical or not isinstance(values, dict):
         raise MalformedError(f"{FILE_NAME} is not an object in canonical form (RFC 8785)")
-    return {name: _chain(name, item) for name, item in values.items()}
+    chains = {name: _chain(name, item) for name, item in values.items()}
+    _refuse_doubles(chains, {name: str(item.get("genesis") or "") for name, item in values.items()})
+    return chains
+
+
+def _refuse_doubles(chains: Mapping[str, Chain], genesis: Mapping[str, str]) -> None:
+    """Refuse two names for one chain or one token, under which the same coins would count twice."""
+    known: dict[tuple[str, ...], str] = {}
+    for name, chain in chains.items():
+        # An EVM chain is what its id is, one of the Bitcoin family its network; the others are told apart by their first block.
+        own = str(chain.chain_id or "") or (chain.network if chain.family == "bitcoin" else genesis[name] and genesis[name] + chain.network)
+        if own and (other := known.setdefault((chain.family, own), name)) != name:
+            raise MalformedError(f"{FILE_NAME}: {other} and {name} are one chain, whose balances would count twice")
+        if chain.asset in chain.tokens:
+            raise MalformedError(f"{FILE_NAME}, {name}: the native asset is a token as well, and would count twice")
+        contracts: dict[str, str] = {}
+        for symbol, token in chain.tokens.items():
+            contract = token.contract.lower() if chain.family == "evm" else token.contract
+            if (other := contracts.setdefault(contract, symbol)) != symbol:
+                raise MalformedError(f"{FILE_NAME}, {name}: {other} and {symbol} are one token, whose balances would count twice")
 
 
 def _chain(name: str, values: object) -> Chain:

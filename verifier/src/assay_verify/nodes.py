@@ -181,7 +181,8 @@ def _results(answers: Sequence[Any], asked: Sequence[dict[str, Any]]) -> list[An
         if answer.get("error") is not None:
             message = answer["error"].get("message") if isinstance(answer["error"], dict) else answer["error"]
             raise NodeError(f"it refuses: {str(message)[:_SHOWN]}")
-        found[answer.get("id")] = answer
+        if type(answer.get("id")) is int:
+            found[answer["id"]] = answer
     if len(answers) != len(asked) or any("result" not in found.get(item["id"], {}) for item in asked):
         raise NodeError("it did not answer every question, or others than were asked")
     return [found[item["id"]]["result"] for item in asked]

@@ -185,8 +185,10 @@ def _conclude(verified: Verified, known: Manifest) -> None:
     ]
     verified.proven = [sentence for name, sentence in statements if findings.held(name)]
     verified.not_proven += [
-        "That the liabilities are complete: they are the entity's own statement. Each user can check that the own balance is in the total, with a proof "
-        "file and `assay-verify inclusion`; `assay-verify tree` adds up the whole tree.",
+        (
+            "That the liabilities are complete: they are the entity's own statement. Each user can check that the own balance is in the total, with a "
+            "proof file and `assay-verify inclusion`; `assay-verify tree` adds up the whole tree."
+        ),
         "That the sources told the truth: read balances from a node of your own at the snapshot blocks.",
         "Who published this: there is no signature. Whoever can replace both folder and log can replace everything; keep a copy of the log.",
         "That report.html and the CSV files show the tables' figures: only that they are the listed files.",

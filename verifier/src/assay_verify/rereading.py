@@ -14,7 +14,8 @@ from typing import Any
 from assay_verify import evm, headers, nodes, tables, transactions
 from assay_verify.addresses import locking_script, script_hash
 from assay_verify.balances import VerifiedBalances, balance_rows
-from assay_verify.bitcoin_balances import DECIMALS, HISTORY, TRANSACTION
+from assay_verify.bitcoin_answers import DECIMALS
+from assay_verify.bitcoin_balances import HISTORY, TRANSACTION
 from assay_verify.coins import Ledger
 from assay_verify.facts import Chain
 from assay_verify.findings import Check, MalformedError, UnusableInputError
@@ -27,6 +28,7 @@ _BALANCE_OF = "0x70a08231"
 _FAMILIES = ("bitcoin", "evm")
 _GROUP, _TOGETHER = 200, 50
 _WORD = 32
+_UNCONFIRMED = -1  # and 0: heights of transactions that stand in no block yet
 
 
 def reread(
@@ -143,7 +145,7 @@ def _replayed(client: Client, chain: Chain, balances: Sequence[Balance], height:
     scripts = [locking_script(chain.network, balance.address) for balance in balances]
     try:
         replies = client.call_many([(HISTORY, [script_hash(script)]) for script in scripts])
-        histories = [{bytes.fromhex(item["tx_hash"])[::-1] for item in reply if 0 < item["height"] <= height} for reply in replies]
+        histories = [_confirmed(reply, height) for reply in replies]
         txids = sorted(set().union(*histories))
         ledger = Ledger(scripts, txids)
         for start in range(0, len(txids), _GROUP):
@@ -157,6 +159,13 @@ def _replayed(client: Client, chain: Chain, balances: Sequence[Balance], height:
         raise NodeError("its history or a transaction has not the form of one") from None
     left = ledger.settle()
     return [left.of(script, history) for script, history in zip(scripts, histories, strict=True)]
+
+
+def _confirmed(reply: Any, height: int) -> set[bytes]:
+    """Return the ids of a history up to a height. An empty one is a balance of zero, so what is no list of heights is refused."""
+    if not isinstance(reply, list) or any(type(item["height"]) is not int or item["height"] < _UNCONFIRMED for item in reply):
+        raise TypeError
+    return {bytes.fromhex(item["tx_hash"])[::-1] for item in reply if 0 < item["height"] <= height}
 
 
 def _compare(check: Check, chain: Chain, balance: Balance, amount: int) -> None:

@@ -1,4 +1,4 @@
-"""What a Merkle-Patricia trie holds under a key, by a proof: its value, or that there is none.
+"""What a Merkle-Patricia trie holds under a key, by a proof: its value, or that there is none; and the root of a trie of which all is known.
 
 A proof is the nodes on the way from the root to the value, or to where the way ends. Each node must have the hash that the
 one before names it by, and none may be left over. Specification: Ethereum yellow paper, appendix D; EIP-1186 for the
@@ -54,6 +54,42 @@ def value_at(root: bytes, key: bytes, proof: Sequence[bytes]) -> bytes | None:
     if used != len(proof):
         raise MalformedError(f"a proof with {len(proof) - used} nodes that lead nowhere")
     return following if isinstance(following, bytes) else None
+
+
+def list_root(values: Sequence[bytes]) -> bytes:
+    """Return the root of the trie that holds values under their positions, as blocks hold transactions and receipts (yellow paper, section 4.3.2)."""
+    if not values:
+        return EMPTY_ROOT
+    keyed = sorted((rlp.encode(rlp.number(position)).hex(), value) for position, value in enumerate(values))
+    return keccak256(rlp.encode(_built(keyed, 0)))
+
+
+def _built(items: Sequence[tuple[str, bytes]], depth: int) -> list[rlp.Item]:
+    """Return the node that holds values whose paths are sorted and have so many nibbles in common."""
+    first, last = items[0][0], items[-1][0]
+    if first == last:
+        return [_compacted(first[depth:], ends=True), items[0][1]]
+    common = depth
+    while first[common] == last[common]:
+        common += 1
+    if common > depth:
+        return [_compacted(first[depth:common], ends=False), _named_by(_built(items, common))]
+    branches: list[list[tuple[str, bytes]]] = [[] for _ in range(_BRANCH - 1)]
+    for path, value in items:
+        branches[int(path[depth], 16)].append((path, value))
+    return [*(_named_by(_built(branch, depth + 1)) if branch else b"" for branch in branches), b""]
+
+
+def _named_by(node: list[rlp.Item]) -> rlp.Item:
+    """Return what the node above has for a node: its hash, or itself where it is short."""
+    encoded = rlp.encode(node)
+    return node if len(encoded) < _HASH else keccak256(encoded)
+
+
+def _compacted(nibbles: str, *, ends: bool) -> bytes:
+    """Write a path in hex-prefix encoding."""
+    odd = len(nibbles) & 1
+    return bytes.fromhex(f"{2 * ends + odd:x}{'' if odd else '0'}{nibbles}")
 
 
 def _named(reference: bytes, proof: Sequence[bytes], used: int) -> list[rlp.Item]:

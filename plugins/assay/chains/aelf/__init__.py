@@ -21,18 +21,17 @@ import asyncio
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
 
 import base58
 
 from assay.chains.aelf.answers import TICKS, Status, moment_of
 from assay.chains.aelf.messages import ADDRESS_BYTES
 from assay.chains.aelf.node import AelfNode
-from assay.chains.answers import AnswerError
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.search import Header, last_at
+from assay.chains.pacing import gather
+from assay.chains.search import Header, last_at, snapshot
 from assay.config import Asset, Chain, Source
-from assay.errors import RegistryError, SourceBehindError
+from assay.errors import RegistryError
 from assay.money import check_amount
 
 FACTS = Facts(
@@ -103,16 +102,11 @@ class AelfReader(Reader):
                 subject=f"chain {chain.name}",
                 next_step=f"set network to {' or '.join(TOKEN_CONTRACTS)} in chains.toml",
             )
-        self._node = AelfNode(source, url, self.meter, archive=archive, chain_id=chain.network, contract=TOKEN_CONTRACTS[chain.network])
+        self._client = self._node = AelfNode(
+            source, url, self.meter, archive=archive, chain_id=chain.network, contract=TOKEN_CONTRACTS[chain.network]
+        )
         self._symbols = {asset: _symbol_of(chain, asset) for asset in assets_of(chain)}
         self._scales = {asset: scale_of(chain, assets, asset, self._decimals(asset)) for asset in self._symbols}
-
-    async def __aenter__(self) -> Self:
-        await self._node.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._node.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the chain's id and first block with the registry's `network` and `genesis`."""
@@ -126,37 +120,25 @@ class AelfReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last block at or before `as_of`, provably the last: the block after it is irreversible as well."""
-        about = "snapshot block"
         status = await self._node.status()
         top = await self._node.block(status.final)
         if top.hash != status.final_hash:
-            raise self._node.wrong(f"its block {status.final} is not the one that it calls irreversible", about)
+            raise self._node.wrong(f"its block {status.final} is not the one that it calls irreversible", "snapshot block")
         moment = int(as_of.timestamp()) * TICKS
-        if top.time <= moment:
-            raise self._behind(f"its last irreversible block, {status.final}, is not after {as_of:%Y-%m-%dT%H:%M:%SZ}")
-        try:
-            found = await last_at(moment, top, self._node.block)
-        except AnswerError as error:
-            raise self._node.wrong(str(error), about) from error
-        if found is None:
-            raise self._node.wrong(f"the chain has no block at or before as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
-        # Blocks come twice a second and a snapshot block's time is told in whole ones.
-        distance = moment // TICKS - found[0].time // TICKS
-        if distance > self.chain.max_distance_seconds:
-            raise self._node.wrong(
-                f"the last block before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
+        found, block = await snapshot(
+            self.chain,
+            self._node,
+            as_of,
+            moment=moment,
+            top=top,
+            find=lambda: last_at(moment, top, self._node.block),
+            # Blocks come twice a second and a snapshot block's time is told in whole ones.
+            utc=lambda ticks: moment_of(ticks).replace(microsecond=0),
+            finality="irreversible",
+        )
         for header in found:
             self._node.record(header)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].number,
-            hash=found[0].hash,
-            time=moment_of(found[0].time).replace(microsecond=0),
-            finality="irreversible",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         header = await self._node.block(height)
@@ -185,12 +167,7 @@ class AelfReader(Reader):
         if before:
             self._check_not_before(before, block)
         wanted = [(address, asset) for address in addresses for asset in self._symbols]
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._node.balance(self._symbols[asset], address, block)) for address, asset in wanted]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
+        asked = await gather([self._node.balance(self._symbols[asset], address, block) for address, asset in wanted])
         after = await self._node.status(archived=True)
         self._check_not_before(after, block)
         state = await self._made_final(after, before)
@@ -198,14 +175,12 @@ class AelfReader(Reader):
             Balance(
                 address=address,
                 asset=asset,
-                amount=check_amount(
-                    task.result()[0] * self._scales[asset], subject=f"source {self.source.name}, {asset} balance of {address}"
-                ),
-                evidence=task.result()[1],
+                amount=check_amount(amount * self._scales[asset], subject=f"source {self.source.name}, {asset} balance of {address}"),
+                evidence=evidence,
                 read_height=state.number,
                 read_time=moment_of(state.time),
             )
-            for (address, asset), task in zip(wanted, asked, strict=True)
+            for (address, asset), (amount, evidence) in zip(wanted, asked, strict=True)
         ]
 
     async def _made_final(self, after: Status, before: Status | None) -> Header:
@@ -230,15 +205,10 @@ class AelfReader(Reader):
 
     def _check_not_before(self, status: Status, block: SnapshotBlock) -> None:
         if status.best < block.height:
-            raise self._behind(f"its newest block, {status.best}, is before the snapshot block {block.height}")
+            raise self._node.behind(f"its newest block, {status.best}, is before the snapshot block {block.height}")
 
     def _decimals(self, asset: str) -> int:
         return NATIVE_DECIMALS if asset == self.chain.asset else self.chain.tokens[asset].decimals
-
-    def _behind(self, problem: str) -> SourceBehindError:
-        return SourceBehindError(
-            f"it is behind: {problem}", subject=self._node.subject("snapshot block"), next_step="wait until the node has caught up"
-        )
 
 
 def _symbol_of(chain: Chain, asset: str) -> str:

@@ -6,12 +6,10 @@ https://github.com/AElfProject/AElf, `src/AElf.WebApp.Application.Chain`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from assay.chains.aelf.answers import Status, parse_block, parse_status
 from assay.chains.aelf.messages import balance_question, call, parse_balance, parse_decimals, token_question
-from assay.chains.answers import AnswerError
 from assay.chains.health import Meter
 from assay.chains.http import HTTP_OK, Reply, Rest
 from assay.chains.interface import Archive, SnapshotBlock
@@ -21,7 +19,6 @@ from assay.errors import ConfigError, SourceMismatchError
 
 _BLOCK = "/api/blockChain/blockByHeight"
 _REFUSED = 403
-T = TypeVar("T")
 
 
 class AelfNode(Rest):
@@ -53,7 +50,7 @@ class AelfNode(Rest):
         """Return the chain's status now."""
         about = "chain status"
         reply = self._refused(await self.get("/api/blockChain/chainStatus", about=about, accept=(HTTP_OK, _REFUSED)), about)
-        status = self._parsed(parse_status, reply, about)
+        status = self.parsed(parse_status, reply.body, about)
         if archived:
             reply.record(self._archive)
         return status
@@ -62,7 +59,7 @@ class AelfNode(Rest):
         """Return the header of a height on the best chain; its time is in ticks."""
         about = f"block {height}"
         reply = self._refused(await self.get(_BLOCK, query=_query(height), about=about, accept=(HTTP_OK, _REFUSED)), about)
-        return self._parsed(lambda body: parse_block(body, height, self._chain_id), reply, about)
+        return self.parsed(lambda body: parse_block(body, height, self._chain_id), reply.body, about)
 
     def record(self, header: Header) -> None:
         """Archive the answer that a header was read from."""
@@ -72,13 +69,13 @@ class AelfNode(Rest):
         """Return a balance and the digest of the answer; the call is signed as one that refers to the snapshot block."""
         about = f"{symbol} balance of {owner}"
         reply = await self._view("GetBalance", balance_question(symbol, owner), block, about)
-        return self._parsed(lambda body: parse_balance(body, symbol, owner), reply, about), reply.record(self._archive)
+        return self.parsed(lambda body: parse_balance(body, symbol, owner), reply.body, about), reply.record(self._archive)
 
     async def decimals(self, symbol: str, block: SnapshotBlock) -> int | None:
         """Return a token's decimals, None where the contract has no such token."""
         about = f"decimals of {symbol}"
         reply = await self._view("GetTokenInfo", token_question(symbol), block, about)
-        decimals = self._parsed(lambda body: parse_decimals(body, symbol), reply, about)
+        decimals = self.parsed(lambda body: parse_decimals(body, symbol), reply.body, about)
         reply.record(self._archive)
         return decimals
 
@@ -104,12 +101,6 @@ class AelfNode(Rest):
                 next_step="check address and credentials in the source's Airflow Connection",
             )
         return reply
-
-    def _parsed(self, parse: Callable[[Any], T], reply: Reply, about: str) -> T:
-        try:
-            return parse(reply.body)
-        except AnswerError as error:
-            raise self.wrong(self.scrubbed(str(error)), about) from error
 
 
 def _query(height: int) -> dict[str, str]:

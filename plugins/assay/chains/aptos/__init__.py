@@ -15,18 +15,17 @@ https://aptos.dev/move-reference/mainnet/aptos-framework/coin and …/primary_fu
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
-from assay.chains.answers import AnswerError
-from assay.chains.aptos.api import REFUSED, AptosApi
+from assay.chains.aptos.api import REFUSED, AptosApi, Block
+from assay.chains.checks import bad_token, require_known
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.search import Header, last_at
+from assay.chains.pacing import gather
+from assay.chains.search import Header, last_at, snapshot
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import ConfigError, RegistryError, SourceBehindError
+from assay.errors import RegistryError
 from assay.money import check_amount
 
 NATIVE_DECIMALS = 8
@@ -81,16 +80,7 @@ def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: A
     Raises:
         ConfigError: Another kind of source, or a finality rule that the family doesn't know.
     """
-    if source.kind not in FACTS.kinds:
-        raise ConfigError(
-            f"the kind {source.kind!r} is unknown to this family", subject=f"source {source.name}", next_step='set kind = "aptos"'
-        )
-    if chain.finality not in FACTS.finality:
-        raise ConfigError(
-            "every block of this family is final as soon as it can be read",
-            subject=f"chain {chain.name}",
-            next_step='set finality = "finalized" in chains.toml',
-        )
+    require_known(FACTS, chain, source)
     return AptosReader(chain, source, assets=assets, archive=archive, url=url)
 
 
@@ -111,68 +101,39 @@ class AptosReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._api = AptosApi(source, url, self.meter)
+        self._client = self._api = AptosApi(source, url, self.meter)
         self._contracts = {chain.asset: NATIVE_COIN} | {symbol: _contract(chain, token) for symbol, token in chain.tokens.items()}
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
             for symbol in assets_of(chain)
         }
 
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._api.__aexit__(*error)
-
     async def check_network(self) -> None:
         """Compare the chain id that the node names in its ledger information with the chain's."""
         found = (await self._api.ledger())["chain_id"]
-        if found != self.chain.chain_id:
+        if type(found) is not int or found != self.chain.chain_id:
             raise self._api.wrong(f"it serves chain id {str(found)[:40]} and {self.chain.name} has {self.chain.chain_id}", "chain id")
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last block at or before `as_of`; the one after it exists, and a committed block is final."""
-        about = "snapshot block"
         moment = (as_of - _EPOCH) // timedelta(microseconds=1)
         ledger = await self._api.ledger()
-        top = await self._api.block(self._api.number(ledger["block_height"], "ledger information"))
-        if top.microseconds <= moment:
-            raise SourceBehindError(
-                f"its last block, {top.height}, is of {_utc(top.microseconds).isoformat()}, and one after {as_of.isoformat()} is needed",
-                subject=self._api.subject(about),
-                next_step="wait until the node has caught up",
-            )
-        seen = {top.height: top}
+        seen: dict[int, Block] = {}
 
         async def fetch(height: int) -> Header:
             seen[height] = await self._api.block(height)
             return seen[height].header
 
-        try:
+        async def find() -> tuple[Block, Block] | None:
             found = await last_at(moment, top.header, fetch)
-        except AnswerError as error:
-            raise self._api.wrong(str(error), about) from error
-        if found is None:
-            raise self._api.wrong(f"the chain has no block at or before as_of {as_of.isoformat()}", about)
-        block, after = (seen[header.number] for header in found)
-        distance = (moment - block.microseconds) // 1_000_000
-        if distance > self.chain.max_distance_seconds:
-            raise self._api.wrong(
-                f"the last block before as_of, {block.height}, lies {distance} s before it "
-                f"and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
-        for item in (block, after):
+            return found and (seen[found[0].number], seen[found[1].number])
+
+        top = await self._api.block(self._api.number(ledger["block_height"], "ledger information"))
+        seen[top.number] = top
+        found, block = await snapshot(self.chain, self._api, as_of, moment=moment, top=top, find=find, utc=_utc)
+        for item in found:
             item.reply.record(self.archive)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=block.height,
-            hash=block.hash,
-            time=_utc(block.microseconds),
-            finality="finalized",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         block = await self._api.block(height)
@@ -180,10 +141,18 @@ class AptosReader(Reader):
         return block.hash
 
     async def check_assets(self, block: SnapshotBlock) -> None:
-        """Ask each coin or fungible asset for its decimals at the snapshot block; one that doesn't exist has none."""
-        if not self.chain.tokens:
-            return
-        version = await self._version(block)
+        """Ask each coin or fungible asset for its decimals at the snapshot block; one that doesn't exist has none.
+
+        An answer doesn't say which version it is of. So the state itself is asked which block it is of: a server that loses the version on the way
+        would give today's balances.
+        """
+        version, about = await self._version(block), "height of the state"
+        reply = await self._api.view(version, "0x1::block::get_current_block_height", [], [], about=about)
+        if reply.status == REFUSED:
+            raise self._api.wrong(f"the view function fails: {self._api.words(reply)}", about)
+        if (height := self._api.number(reply.body[0], about)) != block.height:
+            raise self._api.wrong(f"it was asked for the state after block {block.height} and answered from that of block {height}", about)
+        reply.record(self.archive)
         for token in self.chain.tokens.values():
             about = f"decimals of {token.asset}"
             contract = self._contracts[token.asset]
@@ -192,27 +161,19 @@ class AptosReader(Reader):
             else:
                 reply = await self._api.view(version, "0x1::fungible_asset::decimals", [_METADATA], [contract], about=about)
             if reply.status == REFUSED:
-                raise _bad_token(self.chain, token, f"there is no such asset at block {block.height}: {self._api.words(reply)}")
+                raise bad_token(self.chain, token, f"there is no such asset at block {block.height}: {self._api.words(reply)}")
             reply.record(self.archive)
             decimals = reply.body[0]
             if type(decimals) is not int or decimals != token.decimals:
                 problem = f"it has {str(decimals)[:40]} decimals at block {block.height} and the registry says {token.decimals}"
-                raise _bad_token(self.chain, token, f"{problem} (source {self.source.name})")
+                raise bad_token(self.chain, token, f"{problem} (source {self.source.name})")
 
     async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: ARG002 (no proofs)
         """Read balances at the block's last version; the evidence of each is the digest of its view function's answer."""
         if not addresses:
             return []
         version = await self._version(block)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                reads = [
-                    tasks.create_task(self._balance(version, address, symbol)) for address in addresses for symbol in assets_of(self.chain)
-                ]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        return [task.result() for task in reads]
+        return await gather([self._balance(version, address, symbol) for address in addresses for symbol in assets_of(self.chain)])
 
     async def _balance(self, version: int, address: str, symbol: str) -> Balance:
         about = f"{symbol} balance of {address}"
@@ -240,21 +201,13 @@ def _contract(chain: Chain, token: Token) -> str:
     """Return a coin type as it is, or the address of a fungible asset's metadata in its long form."""
     if "::" in token.contract:
         if not _COIN_TYPE.fullmatch(token.contract):
-            raise _bad_token(chain, token, "the contract is not a coin type such as 0x1::aptos_coin::AptosCoin")
+            raise bad_token(chain, token, "the contract is not a coin type such as 0x1::aptos_coin::AptosCoin")
         contract = token.contract
     else:
         contract = check_address(chain, token.contract)
     if contract in (NATIVE_COIN, NATIVE_METADATA):
-        raise _bad_token(chain, token, f"the contract is that of {chain.asset}, which would be counted twice")
+        raise bad_token(chain, token, f"the contract is that of {chain.asset}, which would be counted twice")
     return contract
-
-
-def _bad_token(chain: Chain, token: Token, problem: str) -> RegistryError:
-    return RegistryError(
-        problem,
-        subject=f"token {token.asset} of {chain.name}, contract {token.contract}",
-        next_step="correct the token in chains.toml",
-    )
 
 
 def _utc(microseconds: int) -> datetime:

@@ -30,17 +30,17 @@ class Block:
     """A block.
 
     Attributes:
-        height: Block height.
+        number: Block height.
         hash: `0x…`, lower case.
-        microseconds: Its time since 1970 in UTC.
+        time: Its time since 1970 in UTC, in microseconds.
         first_version: Ledger version of its first transaction.
         last_version: Ledger version of its last transaction; the state at the block's end is that of this version.
         reply: The answer that it was read from.
     """
 
-    height: int
+    number: int
     hash: str
-    microseconds: int
+    time: int
     first_version: int
     last_version: int
     reply: Reply
@@ -49,10 +49,10 @@ class Block:
     def header(self) -> Header:
         """The block for the search; the versions at which blocks meet stand for the hashes that link headers elsewhere."""
         return Header(
-            number=self.height,
+            number=self.number,
             hash=f"version {self.last_version}",
             parent=f"version {self.first_version - 1}",
-            time=self.microseconds,
+            time=self.time,
             raw={},
         )
 
@@ -86,9 +86,7 @@ class AptosApi(Rest):
             raise self.wrong("its hash is not one", about)
         if last < first:
             raise self.wrong("its last version lies before its first", about)
-        return Block(
-            height=height, hash=fields["block_hash"], microseconds=microseconds, first_version=first, last_version=last, reply=reply
-        )
+        return Block(number=height, hash=fields["block_hash"], time=microseconds, first_version=first, last_version=last, reply=reply)
 
     async def view(self, version: int, function: str, types: Sequence[str], arguments: Sequence[str], *, about: str) -> Reply:
         """Have a view function executed on the state of a ledger version.

@@ -136,6 +136,8 @@ class CoreReader(BitcoinReader):
                 raise self._rpc.unavailable("its scan did not finish", "the unspent outputs")
             if (scan["bestblock"], scan["height"]) != (block.hash, block.height):
                 raise self._elsewhere(scan, block)
+            if not isinstance(scan["unspents"], list):
+                raise self.mismatch("its scan has no list of outputs")
             for item in scan["unspents"]:
                 outpoint = (item["txid"], item["vout"])
                 if item["scriptPubKey"] not in amounts:

@@ -18,6 +18,7 @@ from assay.chains.bitcoin.coins import ContradictionError, replay
 from assay.chains.bitcoin.electrum_session import Call, ElectrumSession
 from assay.chains.bitcoin.headers import check_work, split_headers
 from assay.chains.bitcoin.transactions import HEADER_BYTES, MalformedError, Transaction, parse_header
+from assay.chains.evidence import Exchange
 from assay.chains.interface import Balance, SnapshotBlock, batches
 from assay.chains.pacing import gather
 from assay.money import check_amount
@@ -26,6 +27,8 @@ _HISTORY = "blockchain.scripthash.get_history"
 _TRANSACTION = "blockchain.transaction.get"
 _BRANCH = "blockchain.transaction.get_merkle"
 _HEADER, _HEADERS = "blockchain.block.header", "blockchain.block.headers"
+_UNCONFIRMED = -1
+"""The lowest height of a history's entry: it and 0 stand for unconfirmed transactions, which count for nothing."""
 _SMALL_STRETCH = 64
 """Headers up to which stretches share a batch; a reply of the largest ones takes a third of what servers send in one message by default."""
 
@@ -114,6 +117,26 @@ class ElectrumReader(BitcoinReader):
             for address in addresses
         ]
 
+    async def movement(self, block: SnapshotBlock, address: str, transaction: str) -> list[Exchange]:
+        """Return a transaction of the address's history with its branch and header, and the transactions that it spends coins of."""
+        script = parse_address(self.chain.network, address).script
+        (reply,) = await self._session.call_batch([(_HISTORY, [script_hash(script)])])
+        heights = {entry.txid: entry.height for entry in self._history(reply, block.height) if entry.txid == transaction}
+        self.archive.record(_HISTORY, [script_hash(script)], [{"tx_hash": txid, "height": height} for txid, height in heights.items()])
+        if not heights:
+            return []
+        try:
+            (found,) = (await self._transactions(heights))[0].values()
+        except (MalformedError, ContradictionError) as error:
+            raise self.mismatch(str(error)) from error
+        spent = sorted({outpoint[:32][::-1].hex() for outpoint in found.spends})
+        calls: list[Call] = [(_TRANSACTION, [txid]) for txid in (transaction, *spent)]
+        calls += [(_BRANCH, [transaction, heights[transaction]]), (_HEADER, [heights[transaction]])]
+        lines = [(method, params, answer) for (method, params), answer in zip(calls, await self._session.call_many(calls), strict=True)]
+        for line in lines:
+            self.archive.record(*line)
+        return lines
+
     async def _histories(self, addresses: Sequence[str], height: int) -> tuple[dict[str, bytes], dict[bytes, list[_Entry]]]:
         """Return the addresses' scripts, and the scripts' confirmed histories up to a height."""
         scripts: dict[str, bytes] = {}
@@ -133,11 +156,16 @@ class ElectrumReader(BitcoinReader):
         return scripts, histories
 
     def _history(self, reply: Any, height: int) -> list[_Entry]:
+        # An empty history is a balance of zero, so nothing else that is empty may pass for a list, and no entry may be left out for an odd height.
+        if not isinstance(reply, list):
+            raise self.mismatch("a history is not a list")
         try:
-            # Height 0 and -1 stand for unconfirmed transactions, which count for nothing.
-            return [_Entry(item["tx_hash"], item["height"]) for item in reply if 0 < item["height"] <= height]
+            entries = [_Entry(item["tx_hash"], item["height"]) for item in reply]
         except (TypeError, KeyError) as error:
             raise self.mismatch("a history has not the form of one") from error
+        if any(type(entry.height) is not int or entry.height < _UNCONFIRMED for entry in entries):
+            raise self.mismatch("a history has an entry at something else than a height")
+        return [entry for entry in entries if 0 < entry.height <= height]
 
     async def _transactions(self, heights: Mapping[str, int]) -> tuple[dict[str, Transaction], dict[str, list[str]]]:
         """Fetch transactions and prove that each stands in its block.

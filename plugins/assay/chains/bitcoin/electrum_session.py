@@ -16,16 +16,17 @@ import re
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar
+from decimal import Decimal
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
+
+import msgspec
 
 from assay.chains.evidence import tape_of
 from assay.chains.health import Meter
 from assay.chains.pacing import Pacer, gather
 from assay.config import Source
 from assay.errors import AssayError, ConfigError, SourceMismatchError, SourceUnavailableError
-
-T = TypeVar("T")
 
 Call = tuple[str, Sequence[object]]
 """A method and its parameters."""
@@ -48,6 +49,7 @@ _MISSING = re.compile(r"no such mempool or blockchain transaction|pruned", re.IG
 _TOO_LARGE = re.compile(
     r"response too large|history.*(too (large|long|many)|exceed)|(too (large|long|many)|exceed).*history", re.IGNORECASE
 )
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)  # strict: NaN is no JSON
 _STRIDE = 1_000_000  # more than any batch has requests: a reply's number over it is its batch's
 _FINGERPRINT_LENGTH = 64
 
@@ -175,8 +177,8 @@ class ElectrumSession:
                 if not line.endswith(b"\n"):
                     problem = "it closed the connection in the middle of a reply"
                     break
-                self._dispatch(json.loads(line))
-        except (json.JSONDecodeError, UnicodeDecodeError):
+                self._dispatch(_DECODER.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problem = "a reply is not JSON: it was cut off or garbled"
         except ValueError:
             problem = f"a reply is longer than {_LINE_LIMIT >> 20} MiB"
@@ -194,11 +196,7 @@ class ElectrumSession:
             return  # a notification, such as of a new block
         if isinstance(reply, dict) and reply.get("error") is not None:
             self._refuse_error("a batch", reply["error"])
-        if (
-            not isinstance(reply, list)
-            or not all(isinstance(item, dict) and isinstance(item.get("id"), int) for item in reply)
-            or not reply
-        ):
+        if not isinstance(reply, list) or not all(isinstance(item, dict) and type(item.get("id")) is int for item in reply) or not reply:
             raise self._unavailable("a reply has not the form of one")
         future = self._waiting.get(reply[0]["id"] // _STRIDE)
         if future is None or future.done():
@@ -220,7 +218,8 @@ class ElectrumSession:
                 "raise the server's limit on replies (ElectrumX: MAX_SEND) or lower the source's batch_size, or read through Bitcoin Core "
                 "or a UTXO-set file",
             )
-        if _MISSING.search(text) or (isinstance(error, dict) and error.get("code") in _LASTING_CODES):
+        code = error.get("code") if isinstance(error, dict) else None
+        if _MISSING.search(text) or (type(code) is int and code in _LASTING_CODES):
             raise self._refused(
                 problem, "check that the server and its node keep all blocks and transactions, and that it speaks protocol 1.4 or later"
             )

@@ -24,10 +24,12 @@ from assay.chains.bitcoin.coins import ContradictionError, replay
 from assay.chains.bitcoin.electrum import script_hash
 from assay.chains.bitcoin.headers import check_work
 from assay.chains.bitcoin.transactions import Header, MalformedError, Transaction, parse_header
+from assay.chains.evidence import Exchange
 from assay.chains.http import HTTP_NOT_FOUND, HTTP_OK, Reply, Rest
 from assay.chains.interface import Balance, SnapshotBlock
 from assay.chains.pacing import gather
 from assay.money import check_amount
+from assay_verify.ownership.movement_bitcoin import BRANCH, HEADER, TRANSACTION
 
 _LARGEST_HISTORY = 1_000_000
 """Transactions of one address, so that a server that makes up new ones for ever comes to an end."""
@@ -108,6 +110,40 @@ class EsploraReader(BitcoinReader):
             for address in addresses
         ]
 
+    async def movement(self, block: SnapshotBlock, address: str, transaction: str) -> list[Exchange]:
+        """Return what shows a movement, in the words of Electrum's protocol, in which it is checked; see `Reader`.
+
+        Not as the chain's first source: verifiers look for movements in that one's archive, and read those words alone.
+        """
+        if self.source.name == self.chain.sources[0].name:
+            return await super().movement(block, address, transaction)
+        script = parse_address(self.chain.network, address).script
+        path = f"/scripthash/{script_hash(script)}/txs/chain"
+        history = [entry for entry in await self._history(script, block.height) if entry.txid == transaction]
+        # Played back, the history is this one transaction.
+        self.archive.record(f"GET {path}/{transaction}", {}, {"status": HTTP_OK, "body": []})
+        try:
+            moved, digests = await self._transactions({entry.txid: entry for entry in history})
+        except (MalformedError, ContradictionError) as error:
+            raise self.mismatch(str(error)) from error
+        self._summarise(script, history, digests)
+        lines: list[Exchange] = []
+        for entry in history:
+            spent = sorted({outpoint[:32][::-1].hex() for outpoint in moved[entry.txid].spends})
+            lines += [
+                (TRANSACTION, [txid], await self._recorded(f"/tx/{txid}/hex", f"transaction {txid}")) for txid in (entry.txid, *spent)
+            ]
+            lines.append(
+                (BRANCH, [entry.txid, entry.height], await self._recorded(f"/tx/{entry.txid}/merkle-proof", f"branch of {entry.txid}"))
+            )
+            lines.append((HEADER, [entry.height], await self._recorded(f"/block/{entry.block}/header", f"header of {entry.block}")))
+        return lines
+
+    async def _recorded(self, path: str, about: str) -> Any:
+        reply = await self._get(path, about)
+        reply.record(self.archive)
+        return reply.body
+
     async def _get(self, path: str, about: str) -> Reply:
         """Fetch; what the server does not know is an error, because only things are asked for that it named itself."""
         reply = await self._http.get(path, about=about, accept=(HTTP_OK, HTTP_NOT_FOUND))
@@ -124,11 +160,12 @@ class EsploraReader(BitcoinReader):
             try:
                 page = [{name: item[name] for name in _HEADER_FIELDS if name in item} for item in reply.body]
                 headers = {item["height"]: _header(item) for item in page}
+                ids = {item["height"]: item["id"] for item in page}
             except (TypeError, KeyError, AttributeError, ValueError, struct.error) as error:
                 raise self.mismatch(f"its blocks from {top} down have not the form of blocks") from error
             if sorted(headers, reverse=True) != list(range(top, top - len(page), -1)) or not page:
                 raise self.mismatch(f"it has no block {top}, or its blocks from there down are not in order")
-            if any(parse_header(headers[item["height"]]).hash != item["id"] for item in page):
+            if any(parse_header(header).hash != ids[height] for height, header in headers.items()):
                 raise self.mismatch(f"a block from {top} down has another id than its header")
             if archived:
                 self.archive.record(reply.method, reply.params, {"status": reply.status, "body": page})
@@ -160,6 +197,9 @@ class EsploraReader(BitcoinReader):
 
     async def _page(self, path: str, about: str) -> list[_Entry]:
         reply = await self._get(path, about)
+        # An empty page ends a history, and an empty history is a balance of zero: nothing else that is empty may pass for one.
+        if not isinstance(reply.body, list):
+            raise self.mismatch(f"{about} is not a list")
         try:
             entries = [_Entry(item["txid"], item["status"]["block_height"], item["status"]["block_hash"]) for item in reply.body]
         except (TypeError, KeyError) as error:

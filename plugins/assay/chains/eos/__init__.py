@@ -18,19 +18,17 @@ An account that doesn't exist holds zero: `get_account` says that it knows no su
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
 
-from assay.chains.answers import AnswerError
 from assay.chains.eos.answers import Account, Info, Symbol, moment_of, time_of
 from assay.chains.eos.node import EosNode
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.search import last_at
+from assay.chains.pacing import gather
+from assay.chains.search import last_at, snapshot
 from assay.config import Asset, Chain, Source
-from assay.errors import ConfigError, RegistryError, SourceBehindError
+from assay.errors import ConfigError, RegistryError
 from assay.money import check_amount
 
 FACTS = Facts(
@@ -76,16 +74,9 @@ class EosReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._node = EosNode(source, url, self.meter, archive=archive)
+        self._client = self._node = EosNode(source, url, self.meter, archive=archive)
         self._symbols = {symbol: _symbol_of(chain, symbol) for symbol in assets_of(chain)}
         self._scales = {symbol: scale_of(chain, assets, symbol, found.decimals) for symbol, found in self._symbols.items()}
-
-    async def __aenter__(self) -> Self:
-        await self._node.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._node.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the chain id, which is the hash of the chain's first state, with the registry's `genesis`; the read mode is looked at, too."""
@@ -96,37 +87,25 @@ class EosReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last block at or before `as_of`, provably the last: the block after it is irreversible as well."""
-        about = "snapshot block"
         info = await self._node.info()
         moment = time_of(as_of)
-        if info.time <= moment:
-            raise self._behind(f"its last irreversible block, {info.number}, is not after {as_of:%Y-%m-%dT%H:%M:%SZ}")
         top = await self._node.block(info.number)
         if (top.hash, top.time) != (info.id, info.time):
-            raise self._node.wrong(f"its block {info.number} is not the one that it calls irreversible", about)
-        try:
-            found = await last_at(moment, top, self._node.block)
-        except AnswerError as error:
-            raise self._node.wrong(str(error), about) from error
-        if found is None:
-            raise self._node.wrong(f"the chain has no block at or before as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
-        # Blocks come twice a second and a snapshot block's time is told in whole ones.
-        distance = moment // 1000 - found[0].time // 1000
-        if distance > self.chain.max_distance_seconds:
-            raise self._node.wrong(
-                f"the last block before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
+            raise self._node.wrong(f"its block {info.number} is not the one that it calls irreversible", "snapshot block")
+        found, block = await snapshot(
+            self.chain,
+            self._node,
+            as_of,
+            moment=moment,
+            top=top,
+            find=lambda: last_at(moment, top, self._node.block),
+            # Blocks come twice a second and a snapshot block's time is told in whole ones.
+            utc=lambda milliseconds: moment_of(milliseconds).replace(microsecond=0),
+            finality="irreversible",
+        )
         for header in found:
             self._node.record(header)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].number,
-            hash=found[0].hash,
-            time=moment_of(found[0].time).replace(microsecond=0),
-            finality="irreversible",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         header = await self._node.block(height)
@@ -153,18 +132,11 @@ class EosReader(Reader):
         if not self.replayed:
             # Only a guard, so it is not archived: every state that is read from here on is this one or a later one.
             self._check_state(await self._node.info(), block)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._amounts(address)) for address in addresses]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
+        asked = await gather([self._amounts(address) for address in addresses])
         info = await self._node.info(archived=True)
         self._check_state(info, block)
         return [
-            balance
-            for address, task in zip(addresses, asked, strict=True)
-            for balance in self._balances(address, *task.result(), info, block)
+            balance for address, found in zip(addresses, asked, strict=True) for balance in self._balances(address, *found, info, block)
         ]
 
     async def _amounts(self, address: str) -> tuple[Account | None, list[tuple[int, str]]]:
@@ -208,7 +180,7 @@ class EosReader(Reader):
         """Make sure that what the node answers from is irreversible and not before the snapshot block."""
         self._check_mode(info)
         if info.head < block.height:
-            raise self._behind(f"its last irreversible block, {info.head}, is before the snapshot block {block.height}")
+            raise self._node.behind(f"its last irreversible block, {info.head}, is before the snapshot block {block.height}")
 
     def _check_mode(self, info: Info) -> None:
         if info.head != info.number:
@@ -217,13 +189,6 @@ class EosReader(Reader):
                 subject=self._node.subject("read mode"),
                 next_step="start nodeos with read-mode = irreversible, or name another node",
             )
-
-    def _behind(self, problem: str) -> SourceBehindError:
-        return SourceBehindError(
-            f"it is behind: {problem}",
-            subject=self._node.subject("snapshot block"),
-            next_step="wait until the node has caught up",
-        )
 
 
 def _symbol_of(chain: Chain, asset: str) -> Symbol:

@@ -6,10 +6,6 @@ its own is an answer; any other 500 is a failure that may pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from assay.chains.answers import AnswerError
 from assay.chains.eos.answers import (
     Account,
     Info,
@@ -34,7 +30,6 @@ _BLOCK = "/v1/chain/get_block_info"
 _ANSWERED = (HTTP_OK, 400, 500)
 _NO_CONTRACT = frozenset({3060002, 3060003})  # account_query_exception, contract_table_query_exception
 _PASSING = frozenset({3080006})  # deadline_exception: the node was too busy
-T = TypeVar("T")
 
 
 class EosNode(Rest):
@@ -47,7 +42,7 @@ class EosNode(Rest):
     async def info(self, *, archived: bool = False) -> Info:
         """Return what the node has now."""
         reply = await self._asked("/v1/chain/get_info", {}, "state of the node")
-        info = self._parsed(parse_info, reply, "state of the node")
+        info = self.parsed(parse_info, reply.body, "state of the node")
         if archived:
             reply.record(self._archive)
         return info
@@ -55,7 +50,8 @@ class EosNode(Rest):
     async def block(self, number: int) -> Header:
         """Return the header of a height; its time is in milliseconds."""
         about = f"block {number}"
-        return self._parsed(lambda body: parse_block(body, number), await self._asked(_BLOCK, {"block_num": number}, about), about)
+        reply = await self._asked(_BLOCK, {"block_num": number}, about)
+        return self.parsed(lambda body: parse_block(body, number), reply.body, about)
 
     def record(self, header: Header) -> None:
         """Archive the answer that a header was read from."""
@@ -69,7 +65,7 @@ class EosNode(Rest):
         account = None
         if not account_is_unknown(reply, name):
             self._refuse_error(reply, about)
-            account = self._parsed(lambda body: parse_account(body, name, native), reply, about)
+            account = self.parsed(lambda body: parse_account(body, name, native), reply.body, about)
         return account, reply.record(self._archive)
 
     async def row(self, name: str, symbol: Symbol) -> tuple[int | None, str]:
@@ -77,7 +73,7 @@ class EosNode(Rest):
         about = f"{symbol.code} balance of {name}"
         asked = {"code": symbol.contract, "account": name, "symbol": symbol.code}
         reply = await self._asked("/v1/chain/get_currency_balance", asked, about)
-        return self._parsed(lambda body: parse_row(body, symbol), reply, about), reply.record(self._archive)
+        return self.parsed(lambda body: parse_row(body, symbol), reply.body, about), reply.record(self._archive)
 
     async def decimals(self, symbol: Symbol) -> int | None:
         """Return the decimals that a token's contract writes its supply with; None where it has no such token, or is none."""
@@ -87,7 +83,7 @@ class EosNode(Rest):
         decimals = None
         if error_code(reply) not in _NO_CONTRACT:
             self._refuse_error(reply, about)
-            decimals = self._parsed(lambda body: parse_stats(body, symbol.code), reply, about)
+            decimals = self.parsed(lambda body: parse_stats(body, symbol.code), reply.body, about)
         reply.record(self._archive)
         return decimals
 
@@ -107,9 +103,3 @@ class EosNode(Rest):
             subject=self.subject(about),
             next_step="check that the node is synchronised, keeps blocks back to as_of and serves the chain API",
         )
-
-    def _parsed(self, parse: Callable[[Any], T], reply: Reply, about: str) -> T:
-        try:
-            return parse(reply.body)
-        except AnswerError as error:
-            raise self.wrong(self.scrubbed(str(error)), about) from error

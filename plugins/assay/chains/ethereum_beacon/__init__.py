@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Self
 
 from assay.chains import evm
 from assay.chains.ethereum_beacon.api import Validator, parse_state_root
@@ -80,15 +79,8 @@ class BeaconReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._node = BeaconNode(source, url, self.meter, archive=archive)
+        self._client = self._node = BeaconNode(source, url, self.meter, archive=archive)
         self._scale = scale_of(chain, assets, chain.asset, GWEI_DECIMALS)
-
-    async def __aenter__(self) -> Self:
-        await self._node.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._node.__aexit__(*error)
 
     async def check_network(self) -> None:  # noqa: D102  (described by the interface)
         about = "genesis"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from assay.chains.answers import AnswerError
 from assay.chains.ethereum_beacon.api import Header, Validator, by_id, number, parse_header, parse_validators
 from assay.chains.health import Meter
 from assay.chains.http import HTTP_NOT_FOUND, HTTP_OK, Reply, Rest
@@ -18,7 +16,6 @@ MAYBE = (HTTP_OK, HTTP_NOT_FOUND)
 """Statuses of a question whose subject need not exist: a slot without a block, an unknown validator, a pruned state."""
 FINALIZED = "finalized"
 """The name of the block of the last finalized checkpoint."""
-T = TypeVar("T")
 
 
 class BeaconNode(Rest):
@@ -118,10 +115,3 @@ class BeaconNode(Rest):
         if not isinstance(data, dict) or name not in data:
             raise self.wrong(f"the answer has no {name}", about)
         return data[name]
-
-    def parsed(self, parse: Callable[[Reply], T], reply: Reply, about: str) -> T:
-        """Return what `parse` makes of an answer, with the source's name in the error if it can't."""
-        try:
-            return parse(reply)
-        except AnswerError as error:
-            raise self.wrong(self.scrubbed(str(error)), about) from error

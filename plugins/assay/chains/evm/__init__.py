@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain as chained
-from typing import Self, cast
+from typing import Any, cast
 
 from assay.chains.answers import AnswerError, quantity, word
+from assay.chains.evidence import Exchange
 from assay.chains.evm.abi import (
     BALANCE_OF,
     GET_ETH_BALANCE,
@@ -28,12 +29,11 @@ from assay.chains.evm.abi import (
 from assay.chains.evm.addresses import check_address
 from assay.chains.evm.proofs import Prover
 from assay.chains.evm.rpc import EvmRpc, at, side_by_side
-from assay.chains.evm.tokens import check_token
+from assay.chains.evm.tokens import check_token, refuse_native_contracts
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
 from assay.chains.jsonrpc import BATCH
-from assay.chains.search import Header, last_at
+from assay.chains.search import Header, last_at, snapshot
 from assay.config import Asset, Chain, Source
-from assay.errors import SourceBehindError
 from assay.money import check_amount
 
 __all__ = ["FACTS", "NATIVE_DECIMALS", "EvmReader", "check_address", "reader"]
@@ -71,13 +71,14 @@ class EvmReader(Reader):
         rpc: Questions to the server.
 
     Raises:
-        RegistryError: An asset has fewer decimals than the chain counts it in.
+        RegistryError: An asset has fewer decimals than the chain counts it in, or a token is the native asset under another name.
         ConfigError: Proofs are wanted of a chain that has none.
     """
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self.rpc = EvmRpc(chain, source, url, self.meter, archive)
+        refuse_native_contracts(chain)
+        self._client = self.rpc = EvmRpc(chain, source, url, self.meter, archive)
         self._assets = assets_of(chain)
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
@@ -87,13 +88,6 @@ class EvmReader(Reader):
             symbol: (token.contract, BALANCE_OF) for symbol, token in chain.tokens.items()
         }
         self._prover = Prover(self.rpc, self._scales) if chain.proofs else None
-
-    async def __aenter__(self) -> Self:
-        await self.rpc.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.rpc.__aexit__(*error)
 
     async def check_network(self) -> None:  # noqa: D102  (described by the interface)
         about = "chain id"
@@ -107,36 +101,21 @@ class EvmReader(Reader):
         A block that is not final may still be replaced by one with an earlier time, which would then be the last one
         before `as_of`; so the answer can't change any more only if the next block is final too.
         """
-        about = "snapshot block"
         moment = int(as_of.timestamp())
         top = await self.final_header()
-        if top.time <= moment:
-            raise self._behind(
-                f"its last final block, {top.number}, is of {_utc(top.time):%Y-%m-%dT%H:%M:%SZ}, "
-                f"and a final block after {as_of:%Y-%m-%dT%H:%M:%SZ} is needed"
-            )
-        try:
-            found = await last_at(moment, top, self.rpc.last_header)
-        except AnswerError as error:
-            raise self.rpc.mismatch(str(error), about) from error
-        if found is None:
-            raise self.rpc.mismatch(f"the chain has no block at or before as_of {as_of:%Y-%m-%dT%H:%M:%SZ}", about)
-        distance = moment - found[0].time
-        if distance > self.chain.max_distance_seconds:
-            raise self.rpc.mismatch(
-                f"the last block before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
+        found, block = await snapshot(
+            self.chain,
+            self.rpc,
+            as_of,
+            moment=moment,
+            top=top,
+            find=lambda: last_at(moment, top, self.rpc.last_header),
+            utc=_utc,
+            finality="finalized" if self._by_tag else f"{self.chain.confirmations} confirmations",
+        )
         for header in found:
             self.rpc.record_header(header)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].number,
-            hash=found[0].hash,
-            time=_utc(found[0].time),
-            finality="finalized" if self._by_tag else f"{self.chain.confirmations} confirmations",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         header = await self.rpc.header(height)
@@ -148,6 +127,31 @@ class EvmReader(Reader):
 
     async def contract_answer(self, block: SnapshotBlock, address: str, call: bytes) -> bytes | None:  # noqa: D102  (as above)
         return await self.rpc.answer(address, call, block, f"answer of {address}")
+
+    async def movement(self, block: SnapshotBlock, address: str, transaction: str) -> list[Exchange]:
+        """Return a transaction's block with all that it holds, all its receipts, and what the account had sent by the snapshot block."""
+        lines: list[Exchange] = []
+
+        async def ask(method: str, params: list[Any], about: str, *, nullable: bool = False) -> Any:
+            result = await self.rpc.call(method, params, about=about, nullable=nullable)
+            self.archive.record(method, params, result)
+            lines.append((method, params, result))
+            return result
+
+        about = f"transaction {transaction}"
+        found = await ask("eth_getTransactionByHash", [transaction], about, nullable=True)
+        if not isinstance(found, dict) or found.get("blockNumber") is None:
+            return []
+        height = self.rpc.parsed(quantity, found["blockNumber"], about)
+        if height > block.height:
+            return []
+        # By height, as these are the blocks of the source's chain and of no branch beside it.
+        await ask("eth_getBlockByNumber", [hex(height), True], f"block {height}")
+        await ask("eth_getBlockReceipts", [hex(height)], f"receipts of block {height}")
+        if self.chain.proofs:
+            await ask("eth_getBlockByNumber", [hex(block.height), False], f"block {block.height}")
+            await ask("eth_getProof", [address, [], at(block)], f"account {address}")
+        return lines
 
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: D102  (described by the interface)
         for token in self.chain.tokens.values():
@@ -227,15 +231,8 @@ class EvmReader(Reader):
         about = "newest height"
         height = self.rpc.parsed(quantity, await self.rpc.call("eth_blockNumber", [], about=about), about)
         if height < self.chain.confirmations:
-            raise self._behind(f"it has {height} blocks and {self.chain.confirmations} confirmations are needed")
+            raise self.rpc.behind(f"it has {height} blocks and {self.chain.confirmations} confirmations are needed", of="as_of")
         return await self.rpc.last_header(height - self.chain.confirmations)
-
-    def _behind(self, problem: str) -> SourceBehindError:
-        return SourceBehindError(
-            f"it is behind as_of: {problem}",
-            subject=f"source {self.source.name}, snapshot block",
-            next_step="wait until the node has caught up and its next blocks are final",
-        )
 
 
 def _words(wanted: _Wanted) -> str:

@@ -22,9 +22,9 @@ BALANCE_OF = "70a08231"
 """Selector of ERC-20's `balanceOf(address)`."""
 GET_ETH_BALANCE = "4d2301cc"
 """Selector of Multicall3's `getEthBalance(address)`."""
-DECIMALS = "0x313ce567"
+DECIMALS = bytes.fromhex("313ce567")
 """Selector of ERC-20's `decimals()`, which takes nothing."""
-DEPRECATED = "0x0e136b19"
+DEPRECATED = bytes.fromhex("0e136b19")
 """Selector of Tether's `deprecated()`, which takes nothing."""
 
 _AGGREGATE3 = "82ad56cb"

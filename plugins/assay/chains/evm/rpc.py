@@ -21,8 +21,6 @@ from assay.chains.search import Header
 from assay.config import Chain, Source
 from assay.errors import SourceMismatchError
 
-REVERTED = 3
-"""JSON-RPC error code for a call that the contract refused."""
 _LONGEST_GAP = 100
 """Heights in a row without a block, beyond which it is no gap but a node that has lost its blocks."""
 
@@ -109,7 +107,7 @@ class EvmRpc(JsonRpc):
         try:
             result = await self.call("eth_call", params, about=about)
         except RefusedError as error:
-            if error.code != REVERTED:
+            if not is_revert(error):
                 raise
             self.archive.record_error("eth_call", params, error.answer)
             return None
@@ -162,6 +160,19 @@ async def side_by_side(questions: Iterable[Callable[[], Awaitable[T]]], workers:
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     return [answers[position] for position in range(len(answers))]
+
+
+def is_revert(error: RefusedError) -> bool:
+    """Tell whether a refusal is the contract's own, whose execution was reverted, and no trouble of the node's.
+
+    The words tell, because the code doesn't: 3 of go-ethereum and most others (execution-apis, `eth_call`), -32000 of Nethermind and Besu, -32015 of
+    older ones, which say it in `data`; and Lotus gave 11, and 3 to something else (https://github.com/filecoin-project/lotus/pull/13467).
+    """
+    answer = error.answer
+    if not isinstance(answer, dict) or type(answer.get("code")) is not int:
+        return False
+    said = (answer.get("message"), answer.get("data"))
+    return any(isinstance(words, str) and "revert" in words.lower() for words in said)
 
 
 def at(block: SnapshotBlock) -> dict[str, Any]:

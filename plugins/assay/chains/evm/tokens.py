@@ -8,15 +8,43 @@ from __future__ import annotations
 
 from eth_hash.auto import keccak
 
-from assay.chains.answers import AnswerError, word
+from assay.chains.checks import bad_token
 from assay.chains.evm.abi import DECIMALS, DEPRECATED
-from assay.chains.evm.rpc import REVERTED, EvmRpc, at
+from assay.chains.evm.rpc import EvmRpc
 from assay.chains.interface import SnapshotBlock
-from assay.chains.jsonrpc import RefusedError
-from assay.config import Token
+from assay.config import Chain, Token
 from assay.errors import RegistryError
 
+_WORD = 32
 _NO_CODE_HASH = "0x" + keccak(b"").hex()
+
+
+NATIVE_CONTRACTS = frozenset(
+    {
+        "0x0000000000000000000000000000000000000802",
+        "0x0000000000000000000000000000000000001010",
+        "0x000000000000000000000000000000000000800a",
+        "0x471ece3750da237f93b8e339c536989b8978a438",
+        "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000",
+    }
+)
+"""Contracts whose `balanceOf` is the native balance, so that it would count twice: of Moonbeam, Polygon, zkSync Era, Celo, and Optimism and its like.
+
+Sources: https://docs.moonbeam.network/builders/ethereum/precompiles/ux/erc20/, https://github.com/maticnetwork/contracts/blob/main/contracts/child/MRC20.sol,
+https://docs.zksync.io/zksync-protocol/era-vm/contracts/system-contracts#l2basetoken, https://docs.celo.org/legacy/protocol/celo-token,
+https://specs.optimism.io/protocol/predeploys.html#legacyerc20eth.
+"""
+
+
+def refuse_native_contracts(chain: Chain) -> None:
+    """Refuse a token that is the native asset under another name.
+
+    Raises:
+        RegistryError: There is one.
+    """
+    for token in chain.tokens.values():
+        if token.contract.lower() in NATIVE_CONTRACTS:
+            raise bad_token(chain, token, f"the contract gives the balances of {chain.asset}, which would be counted twice")
 
 
 async def check_token(rpc: EvmRpc, token: Token, block: SnapshotBlock) -> None:
@@ -29,37 +57,21 @@ async def check_token(rpc: EvmRpc, token: Token, block: SnapshotBlock) -> None:
     """
 
     def fail(problem: str) -> RegistryError:
-        return RegistryError(
-            f"{problem} at block {block.height} (source {rpc.source.name})",
-            subject=f"token {token.asset} of {rpc.chain.name}, contract {token.contract}",
-            next_step="correct the token in chains.toml",
-        )
+        return bad_token(rpc.chain, token, f"{problem} at block {block.height} (source {rpc.source.name})")
 
     if await rpc.code_hash(token.contract, block, f"code of {token.asset}") == _NO_CODE_HASH:
         raise fail("there is no contract")
-    params = [{"to": token.contract, "data": DECIMALS}, at(block)]
-    try:
-        result = await rpc.call("eth_call", params, about=f"decimals of {token.asset}")
-        decimals = word(result)
-    except RefusedError as error:
-        if error.code != REVERTED:
-            raise
-        raise fail("the contract has no decimals()") from error
-    except AnswerError as error:
-        raise fail(f"the contract's decimals() answers wrongly: {error}") from error
-    rpc.archive.record("eth_call", params, result)
-    if decimals != token.decimals:
+    result = await rpc.answer(token.contract, DECIMALS, block, f"decimals of {token.asset}")
+    if result is None:
+        raise fail("the contract has no decimals()")
+    if len(result) != _WORD:
+        raise fail(f"the contract's decimals() answers wrongly: the result has {len(result)} bytes and not 32")
+    if (decimals := int.from_bytes(result)) != token.decimals:
         raise fail(f"the contract has {decimals} decimals and the registry says {token.decimals}")
-    if await _deprecated(rpc, token, block):
+    # Nearly all contracts have no such function: they revert the call, or take any call and return nothing.
+    if not (result := await rpc.answer(token.contract, DEPRECATED, block, f"deprecation of {token.asset}")):
+        return
+    if len(result) != _WORD or (flag := int.from_bytes(result)) > 1:
+        raise fail("the contract's deprecated() answers neither yes nor no")
+    if flag:
         raise fail("the contract says that it is deprecated")
-
-
-async def _deprecated(rpc: EvmRpc, token: Token, block: SnapshotBlock) -> bool:
-    params = [{"to": token.contract, "data": DEPRECATED}, at(block)]
-    try:
-        result = await rpc.call("eth_call", params, about=f"deprecation of {token.asset}")
-        found = word(result) == 1
-    except (RefusedError, AnswerError):
-        return False  # it has no such function, as nearly all have none; the same node has just answered decimals() at this block
-    rpc.archive.record("eth_call", params, result)
-    return found

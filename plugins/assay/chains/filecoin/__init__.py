@@ -17,17 +17,17 @@ actor in one way. Addresses `0x…` are written as f410f….
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from assay.chains.answers import AnswerError
 from assay.chains.filecoin.addresses import AddressError, parse_address
 from assay.chains.filecoin.tipsets import EPOCH_SECONDS, Key, Tipset, key_of, parse_tipset
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, scale_of
 from assay.chains.jsonrpc import JsonRpc, RefusedError
+from assay.chains.pacing import gather
 from assay.config import Asset, Chain, Source
 from assay.errors import RegistryError, SourceBehindError
 from assay.money import check_amount
@@ -44,7 +44,8 @@ FACTS = Facts(
 )
 _BY_HEIGHT, _AFTER_HEIGHT = "Filecoin.ChainGetTipSetByHeight", "Filecoin.ChainGetTipSetAfterHeight"
 _GET_ACTOR, _LOOKUP = "Filecoin.StateGetActor", "Filecoin.StateLookupID"
-_NOT_FOUND_CODES = frozenset({1, 3})  # go-jsonrpc's general error; Lotus's own EActorNotFound (api/api_errors.go)
+# go-jsonrpc's general error, and Lotus's own EActorNotFound: 3, and 11 since https://github.com/filecoin-project/lotus/pull/13467.
+_NOT_FOUND_CODES = frozenset({1, 3, 11})
 _AMOUNT = re.compile(r"0|[1-9][0-9]{0,79}", re.ASCII)
 _Actor = tuple[str, int, str, str]  # address, attoFIL, evidence, what the actor is: code, head, nonce
 T = TypeVar("T")
@@ -79,15 +80,8 @@ class FilecoinReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = JsonRpc(source, url, self.meter)
+        self._client = self._rpc = JsonRpc(source, url, self.meter)
         self._scale = scale_of(chain, assets, chain.asset, NATIVE_DECIMALS)
-
-    async def __aenter__(self) -> Self:
-        await self._rpc.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rpc.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the network's name and the CID of the first block with the registry's `network` and `genesis`."""
@@ -154,13 +148,7 @@ class FilecoinReader(Reader):
         if not addresses:
             return []
         state = await self._state_after(block)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._actor(state, address)) for address in addresses]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        actors = [task.result() for task in asked]
+        actors = await gather([self._actor(state, address) for address in addresses])
         await self._refuse_repeats(state, actors)
         return [
             Balance(

@@ -51,7 +51,7 @@ def parse_tipset(raw: Any) -> Tipset:
         seen = {(block["Height"], block["Timestamp"], text_of(block["Parents"])) for block in blocks}
     except (TypeError, KeyError) as error:
         raise AnswerError("the answer is not a tipset") from error
-    if not blocks or len(blocks) != len(key):
+    if not isinstance(blocks, list) or not isinstance(key, list) or not blocks or len(blocks) != len(key):
         raise AnswerError("the tipset has not one block for each of its CIDs")
     if len(seen) != 1:
         raise AnswerError("the tipset's blocks differ in height, time or parents")
@@ -68,7 +68,7 @@ def text_of(key: Any) -> str:
         AnswerError: It is not a key.
     """
     try:
-        cids = [item["/"] for item in key]
+        cids = [item["/"] for item in key] if isinstance(key, list) else [""]
     except (TypeError, KeyError) as error:
         raise AnswerError("a tipset key is not a list of CIDs") from error
     if not all(isinstance(cid, str) and _CID.fullmatch(cid) for cid in cids) or len(set(cids)) != len(cids):

@@ -13,15 +13,14 @@ https://paritytech.github.io/polkadot-sdk/master/sc_rpc_api/state/trait.StateApi
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain as chained
-from typing import Self
 
-from assay.chains.answers import AnswerError
+from assay.chains.checks import bad_token, require_known
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
+from assay.chains.pacing import gather
 from assay.chains.polkadot.rpc import SubstrateRpc
 from assay.chains.polkadot.storage import (
     NOW_KEY,
@@ -34,9 +33,9 @@ from assay.chains.polkadot.storage import (
     encode_ss58,
     native_balance,
 )
-from assay.chains.search import Header, last_at
+from assay.chains.search import Header, last_at, snapshot
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import ConfigError, RegistryError, SourceBehindError
+from assay.errors import ConfigError, RegistryError
 from assay.money import check_amount
 
 NATIVE_DECIMALS = 10
@@ -93,16 +92,13 @@ def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: A
     Raises:
         ConfigError: Another kind of source, a network or finality rule that the family doesn't know, or no genesis hash to tell networks by.
     """
-    if source.kind not in FACTS.kinds:
-        raise ConfigError(
-            f"the kind {source.kind!r} is unknown to this family", subject=f"source {source.name}", next_step='set kind = "jsonrpc"'
-        )
+    require_known(FACTS, chain, source)
     _network(chain)
-    if chain.finality not in FACTS.finality or not chain.genesis:
+    if not chain.genesis:
         raise ConfigError(
-            "this family needs the chain's genesis hash and knows finality by its own finality gadget only",
+            "this family tells networks by the hash of their genesis block",
             subject=f"chain {chain.name}",
-            next_step='set genesis, and finality = "finalized", in chains.toml',
+            next_step="set genesis in chains.toml",
         )
     return PolkadotReader(chain, source, assets=assets, archive=archive, url=url)
 
@@ -123,19 +119,12 @@ class PolkadotReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = SubstrateRpc(source, url, self.meter)
+        self._client = self._rpc = SubstrateRpc(source, url, self.meter)
         self._numbers = {symbol: _number(chain, token) for symbol, token in chain.tokens.items()}
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
             for symbol in assets_of(chain)
         }
-
-    async def __aenter__(self) -> Self:
-        await self._rpc.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rpc.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the genesis block's hash, computed from its header, with the chain's."""
@@ -145,40 +134,15 @@ class PolkadotReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last block whose own time is not after `as_of`; the block after it is finalised as well."""
-        about = "snapshot block"
         moment = (as_of - _EPOCH) // timedelta(milliseconds=1)
         top = await self._rpc.block(await self._rpc.call("chain_getFinalizedHead", [], about="finalised head"), "finalised head")
-        if top.time <= moment:
-            raise SourceBehindError(
-                f"its last finalised block, {top.number}, is of {_utc(top.time).isoformat()}, and one after {as_of.isoformat()} is needed",
-                subject=self._rpc.subject(about),
-                next_step="wait until the node has caught up and its next blocks are finalised",
-            )
-        try:
-            found = await last_at(moment, top, self._block)
-        except AnswerError as error:
-            raise self._rpc.wrong(str(error), about) from error
-        if found is None:
-            raise self._rpc.wrong(f"the chain has no block at or before as_of {as_of.isoformat()}", about)
-        block, after = found
-        distance = (moment - block.time) // 1000
-        if distance > self.chain.max_distance_seconds:
-            raise self._rpc.wrong(
-                f"the last block before as_of, {block.number}, lies {distance} s before it "
-                f"and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
-        for item in (block, after):
+        found, block = await snapshot(
+            self.chain, self._rpc, as_of, moment=moment, top=top, find=lambda: last_at(moment, top, self._block), utc=_utc
+        )
+        for item in found:
             self.archive.record("chain_getHeader", [item.hash], item.raw["header"])
             self.archive.record("state_getStorage", [NOW_KEY, item.hash], item.raw["now"])
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=block.number,
-            hash=block.hash,
-            time=_utc(block.time),
-            finality="finalized",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:
         """Return the hash that the source gives for a height, computed from its header."""
@@ -202,19 +166,14 @@ class PolkadotReader(Reader):
             if not problem and decimals != token.decimals:
                 problem = f"the asset has {decimals} decimals and the registry says {token.decimals}"
             if problem:
-                raise _bad_token(self.chain, token, f"{problem} at block {block.height} (source {self.source.name})")
+                raise bad_token(self.chain, token, f"{problem} at block {block.height} (source {self.source.name})")
 
     async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: ARG002 (no proofs)
         """Read storage values in batches; the evidence of each balance is the digest of the batch that its value came in."""
         wanted = [(address, symbol) for address in addresses for symbol in assets_of(self.chain)]
         size = self.source.batch_size
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                pieces = [tasks.create_task(self._balances(block, wanted[start : start + size])) for start in range(0, len(wanted), size)]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        return list(chained.from_iterable(piece.result() for piece in pieces))
+        pieces = await gather([self._balances(block, wanted[start : start + size]) for start in range(0, len(wanted), size)])
+        return list(chained.from_iterable(pieces))
 
     async def _balances(self, block: SnapshotBlock, wanted: Sequence[tuple[str, str]]) -> list[Balance]:
         keys = [self._key(address, symbol) for address, symbol in wanted]
@@ -250,19 +209,11 @@ def _network(chain: Chain) -> int:
 
 def _number(chain: Chain, token: Token) -> int:
     if chain.network != ASSET_HUB:
-        raise _bad_token(chain, token, "the relay chain has no assets but its own")
+        raise bad_token(chain, token, "the relay chain has no assets but its own")
     number = int(token.contract) if _ASSET_NUMBER.fullmatch(token.contract) else _LARGEST_ASSET
     if number >= _LARGEST_ASSET:
-        raise _bad_token(chain, token, "the contract is not an asset's number such as 1984")
+        raise bad_token(chain, token, "the contract is not an asset's number such as 1984")
     return number
-
-
-def _bad_token(chain: Chain, token: Token, problem: str) -> RegistryError:
-    return RegistryError(
-        problem,
-        subject=f"token {token.asset} of {chain.name}, contract {token.contract}",
-        next_step="correct the token in chains.toml",
-    )
 
 
 def _utc(moment: int) -> datetime:

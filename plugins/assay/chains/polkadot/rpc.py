@@ -6,10 +6,9 @@ https://paritytech.github.io/polkadot-sdk/master/sc_rpc_api/state/trait.StateApi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from assay.chains.answers import AnswerError
 from assay.chains.interface import Archive
 from assay.chains.jsonrpc import JsonRpc, RefusedError
 from assay.chains.polkadot.storage import NOW_KEY, BlockHeader, milliseconds, parse_header
@@ -17,7 +16,6 @@ from assay.chains.search import Header
 from assay.errors import SourceBehindError, SourceMismatchError
 
 STORAGE = "state_queryStorageAt"
-T = TypeVar("T")
 
 
 class SubstrateRpc(JsonRpc):
@@ -92,13 +90,6 @@ class SubstrateRpc(JsonRpc):
         if sorted(str(key) for key, _ in changes) != sorted(params[0]):
             raise self.wrong("the keys that were answered are not those that were asked", about)
         return {str(key): value for key, value in changes}, archive.record(STORAGE, params, result)
-
-    def parsed(self, parse: Callable[[object], T], answer: object, about: str) -> T:
-        """Read an answer, and make a mismatch of one that cannot be read."""
-        try:
-            return parse(answer)
-        except AnswerError as error:
-            raise self.wrong(str(error), about) from error
 
     def _explain(self, error: RefusedError, about: str) -> NoReturn:
         """Say it plainly where a node no longer has the state of a block (`State already discarded`)."""

@@ -11,19 +11,19 @@ What is taken on the source's word: the balances, and which ledgers are validate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain as chained
-from typing import Any, Self, TypeVar
+from typing import Any
 
-from assay.chains.answers import AnswerError
+from assay.chains.checks import require_known
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
 from assay.chains.pacing import gather
 from assay.chains.ripple.ledgers import check_ledger, decode_address, drops, encode_address, held, parse_currency, parse_ledger, token_units
 from assay.chains.ripple.rpc import NO_ACCOUNT, LedgerRefusedError, RippleRpc, record
-from assay.chains.search import Header, last_at
+from assay.chains.search import Header, last_at, snapshot
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import AmountError, ConfigError, RegistryError, SourceBehindError
+from assay.errors import AmountError, RegistryError
 from assay.money import check_amount
 
 FACTS = Facts(
@@ -42,7 +42,6 @@ EARLIEST = 32_570
 _LINES_A_PAGE = 400  # the most that account_lines gives
 _SLOW_SECONDS, _NEAR_SECONDS = 5, 60  # ledgers close every three to five seconds; only how the search goes rests on it
 _ACCOUNT_ZERO, _ACCOUNT_ONE = bytes(20), (1).to_bytes(20, "big")
-T = TypeVar("T")
 
 
 def check_address(chain: Chain, address: str) -> str:
@@ -68,12 +67,7 @@ def check_address(chain: Chain, address: str) -> str:
 
 def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> Reader:
     """Return a reader of the chain through the source. See `Family`."""
-    for value, known, where in (
-        (source.kind, FACTS.kinds, f"source {source.name}"),
-        (chain.finality, FACTS.finality, f"chain {chain.name}"),
-    ):
-        if value not in known:
-            raise ConfigError(f"{value!r} is unknown to this family", subject=where, next_step=f"use {' or '.join(known)} in chains.toml")
+    require_known(FACTS, chain, source)
     return RippleReader(chain, source, assets=assets, archive=archive, url=url)
 
 
@@ -86,17 +80,10 @@ class RippleReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = RippleRpc(source, url, self.meter)
+        self._client = self._rpc = RippleRpc(source, url, self.meter)
         self._native_scale = scale_of(chain, assets, chain.asset, NATIVE_DECIMALS)
         self._issued = {token.asset: _issued(chain, token) for token in chain.tokens.values()}
         self._scales = {token.asset: scale_of(chain, assets, token.asset, token.decimals) for token in chain.tokens.values()}
-
-    async def __aenter__(self) -> Self:
-        await self._rpc.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rpc.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the server's network id with the chain's; a server that names none must have the chain's earliest ledger."""
@@ -114,37 +101,18 @@ class RippleReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last validated ledger that closed at or before `as_of`; the ledger after it is validated as well."""
-        about = "snapshot block"
         moment = int(as_of.timestamp())
         top = await self._header(None)
-        if top.time <= moment:
-            raise SourceBehindError(
-                f"it is behind as_of: its last validated ledger, {top.number}, closed at {_utc(top.time).isoformat()}, and one after {as_of.isoformat()} is needed",
-                subject=self._rpc.subject(about),
-                next_step="wait until the server has caught up",
-            )
-        try:
-            found = await last_at(moment, await self._nearer(moment, top), self._header)
-        except AnswerError as error:
-            raise self._rpc.wrong(str(error), about) from error
-        if found is None:
-            raise self._rpc.wrong(f"the chain has no ledger at or before as_of {as_of.isoformat()}", about)
-        distance = moment - found[0].time
-        if distance > self.chain.max_distance_seconds:
-            raise self._rpc.wrong(
-                f"the last ledger before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
+
+        async def find() -> tuple[Header, Header] | None:
+            return await last_at(moment, await self._nearer(moment, top), self._header)
+
+        found, block = await snapshot(
+            self.chain, self._rpc, as_of, moment=moment, top=top, find=find, utc=_utc, finality=self.chain.finality
+        )
         for header in found:
             record(self.archive, "ledger", _numbered(header.number), header.raw)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].number,
-            hash=found[0].hash,
-            time=_utc(found[0].time),
-            finality=self.chain.finality,
-            distance_seconds=distance,
-        )
+        return block
 
     async def _nearer(self, moment: int, top: Header) -> Header:
         """Return a ledger after a moment and not long after it, without asking for ledgers much older than it, which few servers keep."""
@@ -179,7 +147,7 @@ class RippleReader(Reader):
     async def _native(self, block: SnapshotBlock, address: str) -> Balance:
         about = f"{self.chain.asset} balance of {address}"
         result, evidence = await self._account("account_info", {"account": address, "ledger_hash": block.hash}, about)
-        amount = 0 if result is None else self._parsed(lambda: drops(result, address), about)
+        amount = 0 if result is None else self._rpc.parsed(lambda told: drops(told, address), result, about)
         return Balance(
             address=address,
             asset=self.chain.asset,
@@ -197,7 +165,7 @@ class RippleReader(Reader):
                 next_step="take the wallet or the token out of the registry",
             )
         lines, evidence = await self._lines(block, address, issuer, about)
-        balance = self._parsed(lambda: held(lines, issuer=issuer, currency=currency), about)
+        balance = self._rpc.parsed(lambda told: held(told, issuer=issuer, currency=currency), lines, about)
         units = self._units(balance, asset, about)
         return Balance(
             address=address,
@@ -208,7 +176,7 @@ class RippleReader(Reader):
 
     def _units(self, text: object, asset: str, about: str) -> int:
         decimals = self.chain.tokens[asset].decimals
-        units = self._parsed(lambda: token_units(text, decimals), about)
+        units = self._rpc.parsed(lambda told: token_units(told, decimals), text, about)
         if units is None or units < 0:
             problem = f"finer than the {decimals} decimals of the registry" if units is None else "negative: the wallet owes on this line"
             raise AmountError(
@@ -256,21 +224,15 @@ class RippleReader(Reader):
             answer = error.answer
             if error.name != NO_ACCOUNT or not isinstance(answer, dict):
                 raise
-            self._parsed(lambda: check_ledger(answer, wanted, required=False), about)
+            self._rpc.parsed(lambda told: check_ledger(told, wanted, required=False), answer, about)
             return None, record(self.archive, method, params, answer, refused=True)
-        self._parsed(lambda: check_ledger(result, wanted), about)
+        self._rpc.parsed(lambda told: check_ledger(told, wanted), result, about)
         return result, record(self.archive, method, params, result)
 
     async def _header(self, number: int | None) -> Header:
         about = "newest ledger" if number is None else f"ledger {number}"
         result = await self._rpc.call("ledger", {"ledger_index": "validated"} if number is None else _numbered(number), about=about)
-        return self._parsed(lambda: parse_ledger(result, number=number), about)
-
-    def _parsed(self, parse: Callable[[], T], about: str) -> T:
-        try:
-            return parse()
-        except AnswerError as error:
-            raise self._rpc.wrong(self._rpc.scrubbed(str(error)), about) from error
+        return self._rpc.parsed(lambda told: parse_ledger(told, number=number), result, about)
 
 
 def _issued(chain: Chain, token: Token) -> tuple[str, str]:

@@ -24,6 +24,7 @@ _HASH = re.compile(r"[0-9A-F]{64}")
 _DROPS = re.compile(r"[0-9]{1,60}")
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?")
 _STANDARD = re.compile(r"[A-Za-z0-9?!@#$%^&*<>()\[\]{}|]{3}")
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{40}")
 _NONSTANDARD = re.compile(r"(?!00)[0-9A-Fa-f]{40}")  # those that begin with 00 are standard codes and XRP
 _PREFIX = b"LWR\0"
 _CLASSIC, _TAGGED = b"\x00", {True: b"\x05\x44", False: b"\x04\x93"}
@@ -102,13 +103,16 @@ def held(lines: Iterable[Mapping[str, Any]], *, issuer: str, currency: str) -> o
     """Return the balance of the trust line of a currency, as it is written, from all lines to its issuer; `0` where there is none.
 
     Raises:
-        AnswerError: A line is to somebody else, names no currency, or is listed twice.
+        AnswerError: A line is to somebody else, is of no currency, or is listed twice.
     """
     found: dict[str, object] = {}
     for line in lines:
         code = line.get("currency")
         if line.get("account") != issuer or not isinstance(code, str):
             raise AnswerError(f"a trust line is not one to {issuer}")
+        # Another currency's line is passed over, and a line of no currency could be the one that is looked for.
+        if not _STANDARD.fullmatch(code) and not _HEXADECIMAL.fullmatch(code):
+            raise AnswerError("a trust line is of no currency")
         # The case of three characters tells codes apart, that of hexadecimal digits does not.
         name = code.upper() if _NONSTANDARD.fullmatch(code) else code
         if name in found:

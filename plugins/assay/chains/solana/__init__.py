@@ -12,19 +12,21 @@ What is taken on the source's word: the balances, the times of blocks and which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from assay.chains.answers import AnswerError
+from assay.chains.checks import require_known
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, batches, scale_of
 from assay.chains.jsonrpc import BATCH, JsonRpc, RefusedError
 from assay.chains.pacing import gather
+from assay.chains.search import snapshot
 from assay.chains.solana.accounts import NoMintError, lamports, mint_decimals, token_units, with_context
 from assay.chains.solana.blocks import Block, is_key, last_at, parse_block
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import AssayError, ConfigError, RegistryError, SourceBehindError
+from assay.errors import AssayError, RegistryError
 from assay.money import check_amount
 
 FACTS = Facts(
@@ -45,7 +47,6 @@ _EMPTY = {"offset": 0, "length": 0}  # of an account's data only the lamports be
 # https://docs.rs/solana-rpc-client-api, `custom_error`: what a node says that has not come so far.
 _NOT_REACHED, _NOT_YET = -32016, frozenset({-32004, -32014})
 _Amounts = dict[tuple[str, str], tuple[int, int, str]]  # by address and asset: base units, slot, evidence
-T = TypeVar("T")
 
 
 def check_address(chain: Chain, address: str) -> str:
@@ -65,12 +66,7 @@ def check_address(chain: Chain, address: str) -> str:
 
 def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> Reader:
     """Return a reader of the chain through the source. See `Family`."""
-    for value, known, where in (
-        (source.kind, FACTS.kinds, f"source {source.name}"),
-        (chain.finality, FACTS.finality, f"chain {chain.name}"),
-    ):
-        if value not in known:
-            raise ConfigError(f"{value!r} is unknown to this family", subject=where, next_step=f"use {' or '.join(known)} in chains.toml")
+    require_known(FACTS, chain, source)
     return SolanaReader(chain, source, assets=assets, archive=archive, url=url)
 
 
@@ -83,19 +79,12 @@ class SolanaReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rpc = JsonRpc(source, url, self.meter)
+        self._client = self._rpc = JsonRpc(source, url, self.meter)
         self._tokens = [chain.tokens[symbol] for symbol in sorted(chain.tokens)]
         self._scales = {chain.asset: scale_of(chain, assets, chain.asset, NATIVE_DECIMALS)}
         for token in self._tokens:
             check_address(chain, token.contract)
             self._scales[token.asset] = scale_of(chain, assets, token.asset, token.decimals)
-
-    async def __aenter__(self) -> Self:
-        await self._rpc.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rpc.__aexit__(*error)
 
     async def check_network(self) -> None:  # noqa: D102  (described by the interface)
         found = await self._call("getGenesisHash", [], "genesis hash")
@@ -107,38 +96,24 @@ class SolanaReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last finalized block at or before `as_of`; the block after it is finalized as well."""
-        about = "snapshot block"
         moment = int(as_of.timestamp())
         newest = await self._call("getSlot", [_FINAL], "newest slot")
         if type(newest) is not int:
             raise self._rpc.wrong("the answer is not a slot", "newest slot")
         top = await self._block(newest)
-        if top.time <= moment:
-            raise self._behind(
-                f"its last finalized block, {top.slot}, is of {_utc(top.time).isoformat()}, and one after {as_of.isoformat()} is needed"
-            )
-        try:
-            found = await last_at(moment, top, self._listed, self._block)
-        except AnswerError as error:
-            raise self._rpc.wrong(str(error), about) from error
-        if found is None:
-            raise self._rpc.wrong(f"the chain has no block at or before as_of {as_of.isoformat()}", about)
-        distance = moment - found[0].time
-        if distance > self.chain.max_distance_seconds:
-            raise self._rpc.wrong(
-                f"the last block before as_of, {found[0].slot}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
-        for block in found:
-            self.archive.record("getBlock", [block.slot, _HEADER], block.raw)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].slot,
-            hash=found[0].hash,
-            time=_utc(found[0].time),
+        found, block = await snapshot(
+            self.chain,
+            self._rpc,
+            as_of,
+            moment=moment,
+            top=top,
+            find=lambda: last_at(moment, top, self._listed, self._block),
+            utc=_utc,
             finality=self.chain.finality,
-            distance_seconds=distance,
         )
+        for item in found:
+            self.archive.record("getBlock", [item.slot, _HEADER], item.raw)
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         return (await self._archived_block(height)).hash
@@ -190,7 +165,7 @@ class SolanaReader(Reader):
         evidence = self.archive.record("getMultipleAccounts", params, result)
         asset = self.chain.asset
         return {
-            (address, asset): (self._parsed(lamports, account, f"{asset} balance of {address}"), slot, evidence)
+            (address, asset): (self._rpc.parsed(lamports, account, f"{asset} balance of {address}"), slot, evidence)
             for address, account in zip(addresses, accounts, strict=True)
         }
 
@@ -208,14 +183,14 @@ class SolanaReader(Reader):
         for (address, token), about, result in zip(held, words, results, strict=True):
             slot, accounts = self._current(result, block, about)
             count = partial(token_units, owner=address, mint=token.contract, decimals=token.decimals)
-            amounts[address, token.asset] = self._parsed(count, accounts, about), slot, evidence
+            amounts[address, token.asset] = self._rpc.parsed(count, accounts, about), slot, evidence
         return amounts
 
     def _current(self, result: object, block: SnapshotBlock, about: str) -> tuple[int, Any]:
         """Return slot and value of an answer that is not older than the snapshot block."""
-        slot, value = self._parsed(with_context, result, about)
+        slot, value = self._rpc.parsed(with_context, result, about)
         if slot < block.height:
-            raise self._behind(f"it answered from slot {slot} and the snapshot block is {block.height}")
+            raise self._rpc.behind(f"it answered from slot {slot} and the snapshot block is {block.height}")
         return slot, value
 
     async def _check_mint(self, token: Token, block: SnapshotBlock) -> None:
@@ -256,7 +231,7 @@ class SolanaReader(Reader):
     async def _block(self, slot: int) -> Block:
         about = f"block {slot}"
         raw = await self._call("getBlock", [slot, _HEADER], about)
-        return self._parsed(partial(parse_block, slot=slot), raw, about)
+        return self._rpc.parsed(partial(parse_block, slot=slot), raw, about)
 
     async def _call(self, method: str, params: list[Any], about: str) -> Any:
         try:
@@ -267,21 +242,8 @@ class SolanaReader(Reader):
     def _translated(self, error: RefusedError, about: str) -> AssayError:
         """Return the error that a refusal stands for: some of them pass by themselves."""
         if error.code == _NOT_REACHED:
-            return self._behind(error.problem)
+            return self._rpc.behind(error.problem)
         return self._rpc.unavailable(error.problem, about) if error.code in _NOT_YET else error
-
-    def _parsed(self, parse: Callable[[object], T], answer: object, about: str) -> T:
-        try:
-            return parse(answer)
-        except AnswerError as error:
-            raise self._rpc.wrong(self._rpc.scrubbed(str(error)), about) from error
-
-    def _behind(self, problem: str) -> SourceBehindError:
-        return SourceBehindError(
-            f"it is behind: {problem}",
-            subject=self._rpc.subject("snapshot block"),
-            next_step="wait until the node has caught up",
-        )
 
 
 def _utc(seconds: int) -> datetime:

@@ -46,6 +46,11 @@ class Block:
     time: int
     raw: Mapping[str, Any]
 
+    @property
+    def number(self) -> int:
+        """What blocks are counted by: the slot."""
+        return self.slot
+
 
 def parse_block(raw: object, *, slot: int) -> Block:
     """Read and check an answer of `getBlock`, asked without transactions.

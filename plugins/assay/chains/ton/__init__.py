@@ -17,19 +17,19 @@ Get-methods: TEP-74 https://github.com/ton-blockchain/TEPs/blob/master/text/0074
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Self
 
 from assay.chains.answers import AnswerError
+from assay.chains.checks import bad_token, require_known
 from assay.chains.http import Reply
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
-from assay.chains.search import Header, last_at
+from assay.chains.pacing import gather
+from assay.chains.search import Header, last_at, snapshot
 from assay.chains.ton.api import TonApi
 from assay.chains.ton.cells import Address, Cell, address_cell, jetton_decimals, parse_address, read_address, read_bag, write_bag
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import ConfigError, RegistryError, SourceBehindError
+from assay.errors import ConfigError, RegistryError
 from assay.money import check_amount
 
 NATIVE_DECIMALS = 9
@@ -80,16 +80,13 @@ def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: A
     Raises:
         ConfigError: Another kind of source, a network or finality rule that the family doesn't know, or no genesis hash to tell networks by.
     """
-    if source.kind not in FACTS.kinds:
-        raise ConfigError(
-            f"the kind {source.kind!r} is unknown to this family", subject=f"source {source.name}", next_step='set kind = "toncenter"'
-        )
+    require_known(FACTS, chain, source)
     _test_only(chain)
-    if chain.finality not in FACTS.finality or not chain.genesis:
+    if not chain.genesis:
         raise ConfigError(
-            "this family needs the root hash of the network's first state, and every masterchain block is final",
+            "this family tells networks by the root hash of their first state",
             subject=f"chain {chain.name}",
-            next_step='set genesis (hexadecimal), and finality = "finalized", in chains.toml',
+            next_step="set genesis (hexadecimal) in chains.toml",
         )
     return TonReader(chain, source, assets=assets, archive=archive, url=url)
 
@@ -110,19 +107,12 @@ class TonReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._api = TonApi(source, url, self.meter)
+        self._client = self._api = TonApi(source, url, self.meter)
         self._masters = {symbol: parse_address(check_address(chain, token.contract))[0] for symbol, token in chain.tokens.items()}
         self._scales = {
             symbol: scale_of(chain, assets, symbol, chain.tokens[symbol].decimals if symbol in chain.tokens else NATIVE_DECIMALS)
             for symbol in assets_of(chain)
         }
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._api.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare the root hash of the network's first state with the chain's."""
@@ -134,7 +124,6 @@ class TonReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last masterchain block at or before `as_of`; the one after it exists, and masterchain blocks are final."""
-        about = "snapshot block"
         moment = int(as_of.timestamp())
         seen: dict[int, Reply] = {}
 
@@ -144,37 +133,15 @@ class TonReader(Reader):
             header, seen[seqno] = await self._api.block(seqno)
             return header
 
-        top = await fetch((await self._api.last())[0])
-        if top.time <= moment:
-            raise SourceBehindError(
-                f"its last masterchain block, {top.number}, is of {_utc(top.time).isoformat()}, and one after {as_of.isoformat()} is needed",
-                subject=self._api.subject(about),
-                next_step="wait until the server has caught up",
-            )
-        try:
+        async def find() -> tuple[Header, Header] | None:
             found = await last_at(moment, top, fetch)
-        except AnswerError as error:
-            raise self._api.wrong(str(error), about) from error
-        if found is None or found[0].number == 0:
-            raise self._api.wrong(f"the chain has no block at or before as_of {as_of.isoformat()}", about)
-        block, after = found
-        distance = moment - block.time
-        if distance > self.chain.max_distance_seconds:
-            raise self._api.wrong(
-                f"the last block before as_of, {block.number}, lies {distance} s before it "
-                f"and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
-        for item in (block, after):
+            return found if found and found[0].number else None
+
+        top = await fetch((await self._api.last())[0])
+        found, block = await snapshot(self.chain, self._api, as_of, moment=moment, top=top, find=find, utc=_utc)
+        for item in found:
             seen[item.number].record(self.archive)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=block.number,
-            hash=block.hash,
-            time=_utc(block.time),
-            finality="finalized",
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         header, reply = await self._api.block(height)
@@ -208,15 +175,7 @@ class TonReader(Reader):
 
     async def read(self, block: SnapshotBlock, addresses: Sequence[str], *, prove: bool = False) -> list[Balance]:  # noqa: ARG002 (no proofs)
         """Read balances; the evidence of each is the digest of the answer that holds it, or that says there is none."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                reads = [
-                    tasks.create_task(self._balance(block, address, symbol)) for address in addresses for symbol in assets_of(self.chain)
-                ]
-        except BaseExceptionGroup as group:
-            # The first one stopped the others; what they would have said is not known.
-            raise group.exceptions[0] from None
-        return [task.result() for task in reads]
+        return await gather([self._balance(block, address, symbol) for address in addresses for symbol in assets_of(self.chain)])
 
     async def _balance(self, block: SnapshotBlock, address: str, symbol: str) -> Balance:
         about = f"{symbol} balance of {address}"
@@ -252,23 +211,13 @@ class TonReader(Reader):
         return amount, reply.record(self.archive)
 
     def _cell(self, reply: Reply, place: int, about: str) -> Cell:
-        try:
-            return read_bag(self._api.bag(reply, place, about))
-        except AnswerError as error:
-            raise self._api.wrong(str(error), about) from error
+        return self._api.parsed(read_bag, self._api.bag(reply, place, about), about)
 
     def _address(self, reply: Reply, place: int, about: str) -> Address:
-        try:
-            return read_address(self._cell(reply, place, about))
-        except AnswerError as error:
-            raise self._api.wrong(str(error), about) from error
+        return self._api.parsed(read_address, self._cell(reply, place, about), about)
 
     def _bad_token(self, token: Token, problem: str, block: SnapshotBlock) -> RegistryError:
-        return RegistryError(
-            f"{problem} at block {block.height} (source {self.source.name})",
-            subject=f"token {token.asset} of {self.chain.name}, contract {token.contract}",
-            next_step="correct the token in chains.toml",
-        )
+        return bad_token(self.chain, token, f"{problem} at block {block.height} (source {self.source.name})")
 
 
 def _test_only(chain: Chain) -> bool:

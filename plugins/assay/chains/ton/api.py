@@ -8,7 +8,6 @@ status is.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,7 +173,7 @@ class TonApi(Rest):
     def _hash(self, value: object, about: str) -> str:
         try:
             content = base64.b64decode(value if isinstance(value, str) else "", validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii's own, and that of characters beyond ASCII
             content = b""
         if len(content) != _HASH_BYTES:
             raise self.wrong(f"{str(value)[:60]!r} is not a hash in base64", about)

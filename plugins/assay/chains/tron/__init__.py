@@ -14,19 +14,20 @@ What is taken on the source's word: the amounts, and which block is solidified. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from assay.chains.answers import AnswerError
+from assay.chains.checks import require_known
 from assay.chains.http import Reply, Rest
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
 from assay.chains.pacing import gather
-from assay.chains.search import Header, last_at
+from assay.chains.search import Header, last_at, snapshot
 from assay.chains.tron.accounts import NoFunctionError, decode_address, owned, word
 from assay.chains.tron.blocks import parse_block
 from assay.config import Asset, Chain, Source, Token
-from assay.errors import ConfigError, RegistryError, SourceBehindError
+from assay.errors import RegistryError
 from assay.money import check_amount
 
 FACTS = Facts(
@@ -46,7 +47,6 @@ _BEFORE, _AFTER = {"detail": False}, {"id_or_num": "", "detail": False}
 _BUSY = "lack of computing resources"  # the node's own rate limit, told with HTTP 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-T = TypeVar("T")
 
 
 def check_address(chain: Chain, address: str) -> str:
@@ -72,12 +72,7 @@ def check_address(chain: Chain, address: str) -> str:
 
 def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> Reader:
     """Return a reader of the chain through the source. See `Family`."""
-    for value, known, where in (
-        (source.kind, FACTS.kinds, f"source {source.name}"),
-        (chain.finality, FACTS.finality, f"chain {chain.name}"),
-    ):
-        if value not in known:
-            raise ConfigError(f"{value!r} is unknown to this family", subject=where, next_step=f"use {' or '.join(known)} in chains.toml")
+    require_known(FACTS, chain, source)
     return TronReader(chain, source, assets=assets, archive=archive, url=url)
 
 
@@ -90,18 +85,11 @@ class TronReader(Reader):
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        self._rest = Rest(source, url, self.meter)
+        self._client = self._rest = Rest(source, url, self.meter)
         self._scales = {chain.asset: scale_of(chain, assets, chain.asset, NATIVE_DECIMALS)}
         for token in chain.tokens.values():
             check_address(chain, token.contract)
             self._scales[token.asset] = scale_of(chain, assets, token.asset, token.decimals)
-
-    async def __aenter__(self) -> Self:
-        await self._rest.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rest.__aexit__(*error)
 
     async def check_network(self) -> None:
         """Compare block 0's id, which is recomputed, with the chain's."""
@@ -113,35 +101,21 @@ class TronReader(Reader):
 
     async def resolve(self, as_of: datetime) -> SnapshotBlock:
         """Find the last solidified block at or before `as_of`; the block after it is solidified as well."""
-        about = "snapshot block"
         moment = (as_of - _EPOCH) // _MILLISECOND
         top = await self._header(None)
-        if top.time <= moment:
-            raise self._behind(
-                f"its last solidified block, {top.number}, is of {_utc(top.time).isoformat()}, and one after {as_of.isoformat()} is needed"
-            )
-        try:
-            found = await last_at(moment, top, self._header)
-        except AnswerError as error:
-            raise self._rest.wrong(str(error), about) from error
-        if found is None:
-            raise self._rest.wrong(f"the chain has no block at or before as_of {as_of.isoformat()}", about)
-        distance = (moment - found[0].time) // 1000
-        if distance > self.chain.max_distance_seconds:
-            raise self._rest.wrong(
-                f"the last block before as_of, {found[0].number}, lies {distance} s before it and at most {self.chain.max_distance_seconds} s are allowed",
-                about,
-            )
+        found, block = await snapshot(
+            self.chain,
+            self._rest,
+            as_of,
+            moment=moment,
+            top=top,
+            find=lambda: last_at(moment, top, self._header),
+            utc=_utc,
+            finality=self.chain.finality,
+        )
         for header in found:
             self._record(header)
-        return SnapshotBlock(
-            chain=self.chain.name,
-            height=found[0].number,
-            hash=found[0].hash,
-            time=_utc(found[0].time),
-            finality=self.chain.finality,
-            distance_seconds=distance,
-        )
+        return block
 
     async def block_hash(self, height: int) -> str:  # noqa: D102  (described by the interface)
         header = await self._header(height)
@@ -161,7 +135,7 @@ class TronReader(Reader):
             raise self._rest.wrong(f"its block {block.height} is {found} and not the snapshot block {block.hash}", "snapshot block")
         before = await self._newest(_BEFORE)
         if before.number < block.height:
-            raise self._behind(f"its last solidified block is {before.number} and the snapshot block is {block.height}")
+            raise self._rest.behind(f"its last solidified block is {before.number} and the snapshot block is {block.height}")
         amounts = await gather([self._amount(address, asset) for address in addresses for asset in assets_of(self.chain)])
         after = await self._newest(_AFTER)
         self._check_span(block, before, after)
@@ -196,11 +170,11 @@ class TronReader(Reader):
         about = f"{asset} balance of {address}"
         if asset == self.chain.asset:
             reply = await self._ask(_ACCOUNT, {"address": address, "visible": True}, about)
-            amount = self._parsed(lambda body: owned(body, address), reply.body, about)
+            amount = self._rest.parsed(lambda body: owned(body, address), reply.body, about)
         else:
             contract = self.chain.tokens[asset].contract
             reply = await self._call(contract, "balanceOf(address)", decode_address(address).rjust(32, b"\0").hex(), about)
-            amount = self._parsed(word, reply.body, about)
+            amount = self._rest.parsed(word, reply.body, about)
         return amount, reply.record(self.archive)
 
     async def _check_token(self, token: Token, block: SnapshotBlock) -> None:
@@ -243,7 +217,7 @@ class TronReader(Reader):
 
     async def _newest(self, question: dict[str, Any]) -> Header:
         reply = await self._ask(_BLOCK, question, "newest block")
-        header = self._parsed(parse_block, reply.body, "newest block")
+        header = self._rest.parsed(parse_block, reply.body, "newest block")
         reply.record(self.archive)
         return header
 
@@ -252,7 +226,7 @@ class TronReader(Reader):
         reply = await self._ask(_BLOCK, _BEFORE if height is None else _numbered(height), about)
         if reply.body == {}:
             raise self._rest.wrong("it has no such block: the node has not come that far, or keeps only part of the chain", about)
-        return self._parsed(lambda body: parse_block(body, number=height), reply.body, about)
+        return self._rest.parsed(lambda body: parse_block(body, number=height), reply.body, about)
 
     def _record(self, header: Header) -> None:
         Reply(method=f"POST {_BLOCK}", params=_numbered(header.number), status=200, body=header.raw).record(self.archive)
@@ -276,19 +250,6 @@ class TronReader(Reader):
                 raise self._rest.unavailable("the node limits its requests", about)
             raise self._rest.wrong(f"it answered with an error: {self._rest.scrubbed(words)}", about)
         return reply
-
-    def _parsed(self, parse: Callable[[object], T], answer: object, about: str) -> T:
-        try:
-            return parse(answer)
-        except AnswerError as error:
-            raise self._rest.wrong(self._rest.scrubbed(str(error)), about) from error
-
-    def _behind(self, problem: str) -> SourceBehindError:
-        return SourceBehindError(
-            f"it is behind: {problem}",
-            subject=f"source {self.source.name}, snapshot block",
-            next_step="wait until the node has caught up",
-        )
 
 
 def _numbered(height: int) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def word(answer: object) -> int:
         raise AnswerError(f"the call failed ({str(result.get('code'))[:40]}: {message})")
     transaction = answer.get("transaction")
     statuses = transaction.get("ret", []) if isinstance(transaction, dict) else []
+    if not isinstance(statuses, list):
+        raise AnswerError("the call has no list of results")
     if message or any(isinstance(status, dict) and status.get("ret") == "FAILED" for status in statuses):
         raise NoFunctionError(f"the contract refused the call ({message})")
     words = answer.get("constant_result")

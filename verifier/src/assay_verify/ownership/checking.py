@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 from assay_verify.findings import MalformedError
-from assay_verify.ownership import challenge
+from assay_verify.ownership import challenge, movement
 from assay_verify.ownership.archived import NOTE, ArchivedContracts
 from assay_verify.ownership.chain_state import ChainState
 from assay_verify.ownership.challenge import Challenge
 from assay_verify.ownership.interface import NotVerifiedError, Statement, UnsupportedError, Verified
 from assay_verify.ownership.lists import EXACT, LONGEST_LINE, Entry, Layout, parse_line
-from assay_verify.ownership.schemes import NO_STATE, verify_for
+from assay_verify.ownership.movement import Coin, Moved
+from assay_verify.ownership.schemes import NO_STATE, test_network, verify_for
 from assay_verify.ownership.tallies import Age, Failure, Outcome, Tally
-
-MOVEMENT = "movement"
-"""Name of the scheme by which a designated amount was sent from the address."""
 
 
 class TableRow(NamedTuple):
@@ -41,6 +39,18 @@ class TableRow(NamedTuple):
     statement: Statement
 
 
+class Refusal(NamedTuple):
+    """Why a movement is not shown.
+
+    Attributes:
+        outcome: It failed, or cannot be checked here.
+        reason: In words.
+    """
+
+    outcome: Outcome
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """The publication that the rows of a table are part of; None where a table is looked at alone.
@@ -50,21 +60,26 @@ class Report:
         blocks: Snapshot blocks: height and hash by chain.
         networks: By chain: what `schemes.verify_for` knows it by.
         contracts: By chain: what its contracts answered, where some were asked.
+        coins: By chain: what amounts of movements are counted in, where movements can be shown.
+        moved: By chain, address and transaction: what the evidence shows, or why it doesn't.
     """
 
     names: tuple[str, str, str]
     blocks: dict[str, tuple[int, str]]
     networks: dict[str, str]
     contracts: dict[str, ArchivedContracts] = field(default_factory=dict)
+    coins: dict[str, Coin] = field(default_factory=dict)
+    moved: dict[tuple[str, str, str], Moved | Refusal] = field(default_factory=dict)
 
 
-def check_lines(layout: Layout, first_line: int, content: bytes) -> Tally:
+def check_lines(layout: Layout, first_line: int, content: bytes, *, test_networks: bool = False) -> Tally:
     """Check lines of a list.
 
     Args:
         layout: How they are written.
         first_line: Number of the first.
         content: Whole lines.
+        test_networks: Take addresses of the Bitcoin family's test networks for what they are.
     """
     tally = Tally()
     for line, text in enumerate(_lines(content), start=first_line):
@@ -79,7 +94,7 @@ def check_lines(layout: Layout, first_line: int, content: bytes) -> Tally:
         if entry is None:
             tally.fail(Failure(line, "", "", "", Outcome.EMPTY, "the line is empty"))
         else:
-            _check_entry(tally, line, entry)
+            _check_entry(tally, line, entry, test_networks=test_networks)
     return tally
 
 
@@ -92,8 +107,10 @@ def check_rows(report: Report | None, first_row: int, rows: Sequence[TableRow]) 
         failed = partial(Failure, number, row.chain, row.chain, address)
         if problem := _shape_problem(row):
             tally.fail(failed(Outcome.MALFORMED, problem))
-        elif row.status in (Outcome.NONE, Outcome.MOVEMENT):
+        elif row.status == Outcome.NONE or (row.status == Outcome.MOVEMENT and report is None):
             tally.succeed(row.chain, Outcome(row.status))
+        elif row.status == Outcome.MOVEMENT and report:
+            _check_movement(tally, failed, report, row)
         elif problem := _block_problem(report, row) or _text_problem(report, row):
             tally.fail(failed(Outcome.FAILED, problem))
         else:
@@ -103,7 +120,32 @@ def check_rows(report: Report | None, first_row: int, rows: Sequence[TableRow]) 
     return tally
 
 
-def _check_entry(tally: Tally, line: int, entry: Entry) -> None:
+def _check_movement(tally: Tally, failed: Callable[[Outcome, str], Failure], report: Report, row: TableRow) -> None:
+    statement = row.statement
+    coin = report.coins.get(row.chain)
+    if coin is None:
+        tally.fail(failed(Outcome.UNSUPPORTED, "movements on this chain cannot be shown by evidence"))
+        return
+    moved = report.moved.get((row.chain, statement.address, statement.signatures[0]), Refusal(Outcome.FAILED, "nothing is known of it"))
+    try:
+        asked = movement.parse(coin, statement.message)
+        problem = _challenge_names(asked, row.chain, statement.address, report)
+        if not problem and isinstance(moved, Moved):
+            movement.require_movement(coin, asked, moved, report.blocks[row.chain][0])
+    except (MalformedError, NotVerifiedError) as error:
+        problem = str(error)
+    shown = Refusal(Outcome.FAILED, problem) if problem else moved
+    if isinstance(shown, Refusal):
+        tally.fail(failed(*shown))
+        return
+    tally.succeed(row.chain, Outcome.VERIFIED)
+    tally.schemes[movement.SCHEME][Age.FRESH] += 1
+    tally.reports[asked.report] += 1
+    if shown.note:
+        tally.notes[shown.note] += 1
+
+
+def _check_entry(tally: Tally, line: int, entry: Entry, *, test_networks: bool) -> None:
     coin, network, amount, statement = entry
     if amount is not None:
         tally.amounts[coin, network] = EXACT.add(tally.amounts[coin, network], amount)
@@ -117,7 +159,11 @@ def _check_entry(tally: Tally, line: int, entry: Entry) -> None:
         if problem := _challenge_problem(statement.message, network, statement.address):
             tally.fail(Failure(line, coin, network, statement.address, Outcome.FAILED, problem))
             return
-    _verify(tally, line, entry, age)
+    test = test_network(coin, network, statement.address) if test_networks else ""
+    if not test:
+        _verify(tally, line, entry, age)
+    elif _verify(tally, line, Entry(coin, test, amount, statement), age):
+        tally.notes[f"the addresses are of {test}, a test network whose coins are worth nothing"] += 1
 
 
 def _block_problem(report: Report | None, row: TableRow) -> str:
@@ -134,16 +180,17 @@ def _state_of(report: Report | None, row: TableRow) -> ChainState:
     return ChainState(contracts=archived.contracts()) if archived else NO_STATE
 
 
-def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None = None, state: ChainState = NO_STATE) -> None:
+def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None = None, state: ChainState = NO_STATE) -> bool:
+    """Check a statement and count it; True where it verified."""
     coin, network, _, statement = entry
     try:
         verified = _verified(statement, network, scheme, state)
     except NotVerifiedError as error:
         tally.fail(Failure(line, coin, network, statement.address, Outcome.FAILED, str(error)))
-        return
+        return False
     except UnsupportedError as error:
         tally.fail(Failure(line, coin, network, statement.address, Outcome.UNSUPPORTED, str(error)))
-        return
+        return False
     tally.succeed(coin, Outcome.VERIFIED)
     tally.schemes[verified.scheme][age] += 1
     note = NOTE if state.contracts else verified.note
@@ -151,6 +198,7 @@ def _verify(tally: Tally, line: int, entry: Entry, age: Age, scheme: str | None 
         tally.notes[note] += 1
     if challenge.is_challenge(statement.message):
         tally.reports[challenge.parse(statement.message).report] += 1
+    return True
 
 
 def _verified(statement: Statement, network: str, scheme: str | None, state: ChainState) -> Verified:
@@ -190,10 +238,18 @@ def _shape_problem(row: TableRow) -> str:
         return f"its status {row.status[:40]!r} is none that is published"
     if not statement.message or not row.scheme:
         return f"it is called {row.status}, and has no text or no scheme"
-    if (row.status == Outcome.MOVEMENT) != (row.scheme == MOVEMENT):
+    if (row.status == Outcome.MOVEMENT) != (row.scheme == movement.SCHEME):
         return f"it is called {row.status}, and its scheme {row.scheme}"
     if not statement.signatures:
         return f"it is called {row.status}, and nothing is signed"
+    return _surplus(row)
+
+
+def _surplus(row: TableRow) -> str:
+    """Say what a row lacks or has too much for its status, beyond a text and a signature."""
+    statement = row.statement
+    if row.status == Outcome.MOVEMENT and (len(statement.signatures) > 1 or statement.script or statement.owners or row.verified_at_block):
+        return "it is called movement, and has more than a text and a transaction"
     return "it is called fresh, and no time is given" if row.status == Age.FRESH and not row.signed_at else ""
 
 
@@ -210,6 +266,10 @@ def _challenge_problem(text: str, chain: str, address: str, report: Report | Non
         asked = challenge.parse(text)
     except MalformedError as error:
         return str(error)
+    return _challenge_names(asked, chain, address, report)
+
+
+def _challenge_names(asked: Challenge, chain: str, address: str, report: Report | None) -> str:
     if (asked.chain, asked.address) != (chain, address):
         return f"the text is signed for {asked.address[:100]} on {asked.chain[:40]}"
     return _report_problem(asked, report) if report else ""

@@ -22,6 +22,8 @@ _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CONFLUX = "abcdefghjkmnprstuvwxyz0123456789"
 _CONFLUX_GENERATOR = (0x98F2BC8E61, 0x79B76D99E2, 0xF33E5FB3C4, 0xAE2EABE2A8, 0x1E4F43E470)
 _LONGEST_BASE58 = 128
+_CHUNK = 58**10
+"""A power of 58 that fits a machine word."""
 _ONE_BYTE, _TWO_BYTES = 0xFD, 0x10000
 
 
@@ -81,12 +83,18 @@ def hash160(data: bytes) -> bytes:
 
 def base58(data: bytes, alphabet: str = BASE58_BITCOIN) -> str:
     """Write bytes in base58; each leading zero byte is one first letter of the alphabet."""
-    number, letters = int.from_bytes(data, "big"), []
+    number, chunks = int.from_bytes(data, "big"), []
     while number:
-        number, rest = divmod(number, 58)
-        letters.append(alphabet[rest])
-    letters.append(alphabet[0] * (len(data) - len(data.lstrip(b"\0"))))
-    return "".join(reversed(letters))
+        number, rest = divmod(number, _CHUNK)
+        chunks.append(rest)
+    letters: list[str] = []
+    for rest in reversed(chunks):
+        # Ten letters without a loop: lists have hundreds of thousands of addresses.
+        high, low = divmod(rest, 58**5)
+        letters += (alphabet[high // 58**4], alphabet[high // 58**3 % 58], alphabet[high // 58**2 % 58], alphabet[high // 58 % 58])
+        letters += (alphabet[high % 58], alphabet[low // 58**4], alphabet[low // 58**3 % 58], alphabet[low // 58**2 % 58])
+        letters += (alphabet[low // 58 % 58], alphabet[low % 58])
+    return alphabet[0] * (len(data) - len(data.lstrip(b"\0"))) + "".join(letters).lstrip(alphabet[0])
 
 
 def base58_check(data: bytes, alphabet: str = BASE58_BITCOIN) -> str:

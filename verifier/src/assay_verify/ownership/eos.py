@@ -28,7 +28,7 @@ from assay_verify.ownership.native_ecdsa import okx_framed
 _PREFIX = "SIG_K1_"
 _CHECKSUM = 4
 _KEY_BYTES, _SIGNATURE_BYTES = 33, 65
-_RECOVERY = {31: b"\0", 32: b"\1"}
+_RECOVERY = {31: 0, 32: 1}
 
 
 def _plain(text: bytes) -> bytes:

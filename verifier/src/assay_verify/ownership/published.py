@@ -42,9 +42,10 @@ def _of_publication(folder: Path, findings: Findings) -> Source:
     except (MalformedError, FileNotFoundError) as error:
         raise UnusableInputError(f"{folder} cannot be read: {error}", "Look at it with `assay-verify publication`") from error
     with findings.check(
-        "ownership.listed", "The table, what is said about chains, and what contracts answered are as the manifest lists them."
+        "ownership.listed", "The table, what is said about chains, and what contracts and chains answered are as the manifest lists them."
     ) as check:
-        asked = [archived.place(chain) for chain in chains.values() if chain.family == "evm" and archived.place(chain) in known.files]
+        places = [archived.place(chain) for chain in chains.values() if chain.family in ("bitcoin", "evm") and chain.sources]
+        asked = [place for place in places if place in known.files]
         for path in (wallets.PATH, facts.FILE_NAME, *asked):
             found, listed = manifest.measure(folder / path)[1], known.files.get(path, {}).get("sha256")
             check.expect(listed == found, f"{path} has the SHA-256 {found}, and the manifest lists {listed}")

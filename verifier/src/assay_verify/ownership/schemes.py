@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 
-from assay_verify.addresses import NETWORKS
+from assay_verify.addresses import NETWORKS, test_network_of
 from assay_verify.ownership.chain_state import ChainState, KeysOf
 from assay_verify.ownership.interface import NotVerifiedError, Scheme, Statement, UnsupportedError, Verified
 
@@ -48,24 +48,19 @@ def _ed25519(rule: str) -> Loader:
 
 
 def _bitcoin(_state: ChainState) -> tuple[Scheme, ...]:
-    """Return everything that coins of the kind may be signed in; which of it fits a statement, `_bitcoin_for` knows."""
-    return (*_bitcoin_schemes(several_keys=False, with_bip322=True), *_bitcoin_schemes(several_keys=True, with_bip322=False))
-
-
-def _bitcoin_for(statement: Statement) -> tuple[Scheme, ...]:
-    from assay_verify.ownership.bip322 import NETWORKS as WITH_BIP322  # noqa: PLC0415 (a constant; imported when first wanted, as above)
-
-    return _bitcoin_schemes(several_keys=len(statement.script) not in _NO_MULTISIG, with_bip322=statement.coin in WITH_BIP322)
+    """Return everything that coins of the kind may be signed in; which of it fits a statement, `_bitcoin_schemes` knows."""
+    return (*_bitcoin_schemes("bitcoin", several_keys=False, likely=""), *_bitcoin_schemes("", several_keys=True, likely=""))
 
 
 @cache
-def _bitcoin_schemes(*, several_keys: bool, with_bip322: bool) -> tuple[Scheme, ...]:
+def _bitcoin_schemes(coin: str, *, several_keys: bool, likely: str) -> tuple[Scheme, ...]:
+    from assay_verify.ownership.bip322 import NETWORKS as WITH_BIP322  # noqa: PLC0415 (as above)
     from assay_verify.ownership.bip322 import Bip322  # noqa: PLC0415 (as above)
     from assay_verify.ownership.bitcoin_message import BitcoinMessage  # noqa: PLC0415 (as above)
     from assay_verify.ownership.bitcoin_multisig import BitcoinMultisig  # noqa: PLC0415 (as above)
 
     first: Scheme = BitcoinMultisig() if several_keys else BitcoinMessage()
-    return (first, Bip322()) if with_bip322 else (first,)
+    return _in_order((first, Bip322()) if coin in WITH_BIP322 else (first,), likely)
 
 
 def _contracts(state: ChainState) -> tuple[Scheme, ...]:
@@ -176,7 +171,7 @@ UNSUPPORTED = {
 }
 """Tickers of published lists that no scheme here can check, and why."""
 
-_stateless: dict[tuple[str, bool], tuple[Scheme, ...]] = {}
+_stateless: dict[tuple[str, bool, str], tuple[Scheme, ...]] = {}
 _held_last: dict[str, str] = {}
 """By kind, the scheme that held last: lists come in runs of one form, so it is tried first. What is verified doesn't depend on it."""
 
@@ -192,6 +187,25 @@ def kind_of(coin: str, network: str = "") -> str:
         UnsupportedError: Neither is known, or no scheme can check it.
     """
     return _KIND_OF[_known(coin, network)]
+
+
+def test_network(coin: str, network: str, address: str) -> str:
+    """Return the test network that an address is of, where it is one of the kind `bitcoin` and of no main network; empty otherwise.
+
+    Args:
+        coin: As for `kind_of`.
+        network: As for `kind_of`.
+        address: Of the coin.
+    """
+    try:
+        known = _known(coin, network)
+    except UnsupportedError:
+        return ""
+    if _KIND_OF[known] != "bitcoin":
+        return ""
+    from assay_verify.ownership.bitcoin_message import COINS  # noqa: PLC0415 (imported when first wanted, as above)
+
+    return test_network_of(COINS[_BITCOIN_COINS[known]].network, address)
 
 
 def verify_for(statement: Statement, network: str = "", state: ChainState = NO_STATE) -> Verified:
@@ -211,27 +225,33 @@ def verify_for(statement: Statement, network: str = "", state: ChainState = NO_S
     kind = _KIND_OF[known]
     if not any(statement.signatures):
         raise NotVerifiedError("there is no signature")
+    likely = _held_last.get(kind, "")
     if kind == "bitcoin":
         if statement.coin != (coin := _BITCOIN_COINS[known]):
             statement = replace(statement, coin=coin)
-        schemes = _bitcoin_for(statement)
+        schemes = _bitcoin_schemes(coin, several_keys=len(statement.script) not in _NO_MULTISIG, likely=likely)
     else:
-        schemes = _schemes(kind, state, owners=bool(statement.owners))
+        schemes = _schemes(kind, state, likely, owners=bool(statement.owners))
     if statement.owners and kind not in _WITH_OWNERS:
         raise NotVerifiedError(f"owners are named, and chains of the kind {kind} have no contract wallets that they could own")
-    verified = _first_to_hold(schemes, statement, _held_last.get(kind, ""))
+    verified = _first_to_hold(schemes, statement)
     _held_last[kind] = verified.scheme
     return verified
 
 
-def _schemes(kind: str, state: ChainState, *, owners: bool) -> tuple[Scheme, ...]:
+def _schemes(kind: str, state: ChainState, likely: str, *, owners: bool) -> tuple[Scheme, ...]:
+    load = _owners if owners else KINDS[kind]
     if state is not NO_STATE:
-        return (_owners if owners else KINDS[kind])(state)
+        return _in_order(load(state), likely)
     # A list has hundreds of thousands of rows, and nothing about these changes between them.
-    found = _stateless.get((kind, owners))
+    found = _stateless.get((kind, owners, likely))
     if found is None:
-        found = _stateless[kind, owners] = (_owners if owners else KINDS[kind])(NO_STATE)
+        found = _stateless[kind, owners, likely] = _in_order(load(NO_STATE), likely)
     return found
+
+
+def _in_order(schemes: tuple[Scheme, ...], likely: str) -> tuple[Scheme, ...]:
+    return tuple(sorted(schemes, key=lambda scheme: scheme.name != likely))
 
 
 def _known(coin: str, network: str) -> str:
@@ -245,11 +265,9 @@ def _known(coin: str, network: str) -> str:
     raise UnsupportedError(f"{network or coin!r} is no coin, chain or network that this verifier has a signature scheme for")
 
 
-def _first_to_hold(schemes: tuple[Scheme, ...], statement: Statement, likely: str) -> Verified:
+def _first_to_hold(schemes: tuple[Scheme, ...], statement: Statement) -> Verified:
     refused: list[str] = []
     unsupported: list[str] = []
-    if len(schemes) > 1 and schemes[0].name != likely:
-        schemes = tuple(sorted(schemes, key=lambda scheme: scheme.name != likely))
     for scheme in schemes:
         try:
             return scheme.verify(statement)

@@ -46,8 +46,12 @@ class Source:
     totals: list[Total] | None = None
 
 
-def open_list(path: Path) -> Source:
+def open_list(path: Path, *, test_networks: bool = False) -> Source:
     """Read what stands above the rows of a list.
+
+    Args:
+        path: The file.
+        test_networks: As in `check_lines`.
 
     Raises:
         UnusableInputError: It is no list.
@@ -64,12 +68,12 @@ def open_list(path: Path) -> Source:
             ) from error
     return Source(
         name=head.layout.name,
-        subject={"sha256": sha256, "layout": head.layout.name},
+        subject={"sha256": sha256, "layout": head.layout.name, "test_networks": str(test_networks)},
         start=head.offset,
         end=state[0],
         first=head.line,
         small=state[0] - head.offset <= PIECE,
-        check=partial(check_lines, head.layout),
+        check=partial(check_lines, head.layout, test_networks=test_networks),
         pieces=partial(_pieces, path, state),
         totals=head.totals if head.layout.has_totals else None,
     )

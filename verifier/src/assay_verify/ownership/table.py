@@ -10,11 +10,11 @@ from assay_verify import manifest, rows
 from assay_verify.facts import Chain
 from assay_verify.findings import MalformedError
 from assay_verify.manifest import Manifest
-from assay_verify.ownership import archived
+from assay_verify.ownership import archived, movement_archive
 from assay_verify.ownership.checking import Report, TableRow, check_rows
 from assay_verify.ownership.interface import Statement
 from assay_verify.ownership.sources import Source, changed
-from assay_verify.ownership.wallets import COLUMNS, NAME, check_columns
+from assay_verify.ownership.wallets import COLUMNS, NAME, PATH, check_columns
 from assay_verify.ownership.workers import Piece
 from assay_verify.tables import Row, time_text
 
@@ -65,6 +65,8 @@ def report_of(known: Manifest, chains: Mapping[str, Chain], folder: Path) -> Rep
             for name, chain in chains.items()
             if chain.family == "evm" and name in hashes and archived.place(chain) in known.files
         },
+        coins=movement_archive.coins(chains),
+        moved=movement_archive.read(folder, known, chains, movement_archive.claims(folder / PATH)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay_verify import __version__
 from assay_verify.findings import Exit
+from assay_verify.ownership.movement import SCHEME
 from assay_verify.ownership.tallies import Age, Failure, Outcome
 from assay_verify.terminal import check_lines, paint, sections
 
@@ -136,7 +137,13 @@ def _notices(verified: VerifiedOwnership) -> list[str]:
 def _proven(verified: VerifiedOwnership) -> list[str]:
     tally = verified.tally
     said = []
-    if fresh := tally.age(Age.FRESH):
+    moved = tally.schemes[SCHEME][Age.FRESH] if SCHEME in tally.schemes else 0
+    if moved:
+        said.append(
+            f"For {moved:,} addresses: whoever holds the key sent an amount to itself that follows from the report, the address and a block, "
+            "so not before that block."
+        )
+    if fresh := tally.age(Age.FRESH) - moved:
         said.append(
             f"For {fresh:,} addresses: whoever holds the key signed a text that names the report, the address and a block, so not before that block."
         )
@@ -152,7 +159,7 @@ def _not_proven(verified: VerifiedOwnership) -> list[str]:
     if none := tally.count(Outcome.NONE):
         said.append(f"Anything about {none:,} wallets: no proof is claimed for them.")
     if moved := tally.count(Outcome.MOVEMENT):
-        said.append(f"{moved:,} wallets by movement: look their transactions up in an explorer, or in a node of your own.")
+        said.append(f"{moved:,} wallets by movement: their evidence is part of a publication; give its folder, not a table alone.")
     return said
 
 

@@ -62,7 +62,13 @@ class VerifiedOwnership:
 
 
 def verify(
-    path: Path, *, processes: int | None = None, resume: bool = False, state: Path | None = None, progress: Progress | None = None
+    path: Path,
+    *,
+    processes: int | None = None,
+    resume: bool = False,
+    state: Path | None = None,
+    test_networks: bool = False,
+    progress: Progress | None = None,
 ) -> VerifiedOwnership:
     """Check every statement of a list or of a publication.
 
@@ -71,6 +77,7 @@ def verify(
         processes: How many; one a core by default.
         resume: Go on where an earlier run on the same file was ended.
         state: Where that is kept; in the user's own folder by default.
+        test_networks: Of a list: take addresses of test networks for what they are. Publications name their networks themselves.
         progress: Told how far it is.
 
     Raises:
@@ -79,7 +86,7 @@ def verify(
     """
     started = time.monotonic()
     findings = Findings()
-    source = _open(path, findings)
+    source = _open(path, findings, test_networks=test_networks)
     verified = VerifiedOwnership(path, source.name, source.subject["sha256"], Journal(state or default_folder(), source.subject), findings)
     try:
         with findings.check("ownership.file", "The file can be read to its end.") as check:
@@ -93,7 +100,7 @@ def verify(
     return verified
 
 
-def _open(path: Path, findings: Findings) -> Source:
+def _open(path: Path, findings: Findings, *, test_networks: bool) -> Source:
     if not path.exists():
         raise UnusableInputError(f"{path} does not exist", "Give a list of addresses, or the folder of a publication")
     if path.is_dir() or path.suffix == ".parquet":
@@ -101,7 +108,7 @@ def _open(path: Path, findings: Findings) -> Source:
         from assay_verify.ownership.published import open_published  # noqa: PLC0415
 
         return open_published(path, findings)
-    return open_list(path)
+    return open_list(path, test_networks=test_networks)
 
 
 def _check(verified: VerifiedOwnership, source: Source, *, processes: int | None, resume: bool, progress: Progress | None) -> None:
