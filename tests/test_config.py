@@ -54,6 +54,8 @@ def test_loading_imports_nothing_heavy() -> None:
         ("assay.toml", 'series = "test"\nentity = "Test Custodian"', "", "the keys 'series' and 'entity' are missing"),
         ("assay.toml", 'name = "primary"', 'name = "primary"\ncurrency = "USD"', "unknown key 'currency'"),
         ("assay.toml", "[sign_off]", '[sign_off]\nnotes = ["x"]', "unknown key 'notes'"),
+        ("assay.toml", "[ledger]", "[ledger]\nreaders = 0", "ledger.readers is 1 to 64"),
+        ("assay.toml", "[ledger]", "[ledger]\nshards = 1001", "ledger.shards 0 (by size) to 1000"),
         ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [0]\n[ledger]", "offsets_seconds names 0"),
         ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [60, 60]\n[ledger]", "one offset twice"),
         ("assay.toml", "[ledger]", "[stability]\noffsets_seconds = [true]\n[ledger]", "not a list of integers"),

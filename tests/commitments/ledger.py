@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ from assay.liabilities.snapshot import report_key
 
 SECRET = b"the secret of an entity that does not exist"
 AS_OF = datetime(2023, 2, 17, 16, tzinfo=UTC)
+ASSETS = {"BTC": 8, "ETH": 18, "USDT": 6}
 LATER = datetime(2023, 3, 16, 16, tzinfo=UTC)
 SCHEMA = pa.schema(
     [
@@ -72,3 +74,15 @@ def build_tree(report: Report, liabilities: Sequence[Path], folder: Path, **opti
 
 def commit_to(report: Report, balances: Balances, folder: Path, **options: object) -> Commitment:
     return build_tree(report, [write_rows(folder / "liabilities.parquet", rows_of(report, balances))], folder, **options)
+
+
+def some_users(count: int, seed: int = 1, assets: dict[str, int] = ASSETS) -> dict[str, dict[str, int]]:
+    draw = random.Random(seed)
+    return {
+        f"user-{number}": {
+            asset: int(draw.lognormvariate(0, 2) * 10**decimals)
+            for asset, decimals in assets.items()
+            if draw.random() < 0.6 or asset == "BTC"
+        }
+        for number in range(count)
+    }

@@ -15,9 +15,7 @@ from assay.commitments.format import Commitment, Report, size_class
 from assay.commitments.proving import Prover
 from assay.errors import UnknownUserError
 from tests.commitments import reference
-from tests.commitments.ledger import SECRET, Balances, build_tree, commit_to, report_of, rows_of, write_rows
-
-ASSETS = {"BTC": 8, "ETH": 18, "USDT": 6}
+from tests.commitments.ledger import ASSETS, SECRET, Balances, build_tree, commit_to, report_of, rows_of, some_users, write_rows
 
 _amounts = st.one_of(
     st.integers(0, 10**6),
@@ -63,18 +61,6 @@ def test_random_trees_are_those_of_the_page_and_prove_every_user(balances: Balan
         folder, report = Path(name), report_of(ASSETS)
         commitment = commit_to(report, balances, folder, shard_leaves=1 << shard_bits, parts=parts)
         check_everything(report, balances, folder, commitment)
-
-
-def some_users(count: int, seed: int = 1, assets: dict[str, int] = ASSETS) -> dict[str, dict[str, int]]:
-    draw = random.Random(seed)
-    return {
-        f"user-{number}": {
-            asset: int(draw.lognormvariate(0, 2) * 10**decimals)
-            for asset, decimals in assets.items()
-            if draw.random() < 0.6 or asset == "BTC"
-        }
-        for number in range(count)
-    }
 
 
 @pytest.mark.parametrize(("shard_leaves", "users"), [(64, 400), (4096, 1500), (1 << 13, 9000)])

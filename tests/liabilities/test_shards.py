@@ -65,7 +65,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in liability_files(folder)}
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("count", [1, 2, 7, 200])
 def test_shards_are_ascending_ranges_of_the_key_and_together_all_rows_in_order(
     settings: Settings, raw: RawSnapshot, tmp_path: Path, count: int
 ) -> None:
@@ -80,7 +80,7 @@ def test_shards_are_ascending_ranges_of_the_key_and_together_all_rows_in_order(
     assert not (tmp_path / "done" / "keyed").exists()
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 4), min_size=USERS, max_size=USERS), st.integers(1, 9))
 def test_how_rows_lie_in_the_raw_files_changes_no_byte(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory, places: list[int], count: int
@@ -250,7 +250,7 @@ def process(config: Path, raw: RawSnapshot, folder: Path, limit: int = 0) -> sub
 def test_a_process_that_is_killed_at_any_moment_goes_on_where_it_was(settings: Settings, config_file: Path, tmp_path: Path) -> None:
     raw = raw_of(tmp_path / "raw", [users(start, start + 40_000) for start in range(0, 200_000, 40_000)])
     kills = 0
-    for moment in (0.02, 0.1, 0.2, 0.3, 0.5):
+    for moment in (0.05, 0.2, 0.4):
         with process(config_file, raw, tmp_path / "killed") as running:
             assert running.stdout is not None
             running.stdout.readline()
@@ -263,6 +263,13 @@ def test_a_process_that_is_killed_at_any_moment_goes_on_where_it_was(settings: S
             said, wrong = running.communicate()
             assert running.returncode == 0, said + wrong
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "quiet")
+    left = {path.relative_to(tmp_path / "killed").as_posix() for path in (tmp_path / "killed").rglob("*")}
+    assert left == {"liabilities", *(f"liabilities/{name}" for name in bytes_of(tmp_path / "quiet"))} | {
+        "plan.txt",
+        "shards.json",
+        "control_totals.parquet",
+        "flows.parquet",
+    }
 
 
 @pytest.mark.parametrize("limit", [4_000, 40_000, 300_000])

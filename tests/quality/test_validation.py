@@ -145,6 +145,12 @@ def test_files_of_one_dataset_are_validated_together(tmp_path: Path) -> None:
         validate("liabilities", parts, work=tmp_path)
 
 
+def test_of_many_files_a_message_names_the_first(tmp_path: Path) -> None:
+    parts = [write(tmp_path, "liabilities", [owed(1, 5)], name=name) for name in "abcde"]
+    with pytest.raises(QualityError, match=r"c[^,]*parquet and 2 more\)"):
+        validate("liabilities", parts, work=tmp_path)
+
+
 def test_nothing_is_sent_and_nothing_is_written_at_home(tmp_path: Path) -> None:
     """In a process of its own, because what Great Expectations does at import happens once."""
     path = write(tmp_path, "wallet_registry", GOOD["wallet_registry"])

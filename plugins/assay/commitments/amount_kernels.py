@@ -13,13 +13,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-import numpy.typing as npt
+
+from assay.commitments.arrays import Bytes, Counts, Levels, Words
 
 F = TypeVar("F", bound=Callable[..., Any])
-Words = npt.NDArray[np.uint64]
-Counts = npt.NDArray[np.int64]
-Levels = npt.NDArray[np.int8]
-Bytes = npt.NDArray[np.uint8]
 
 FINE, BAD_KEY, BAD_ORDER, BAD_ASSET, BAD_DECIMALS, TOO_LARGE = range(6)
 """What stops `add_rows`."""
@@ -247,9 +244,7 @@ def add_rows(  # noqa: C901, PLR0911, PLR0912 (one pass over the rows: a functio
 
 
 @_compiled
-def survey(
-    balances: Words, ladder: Words, totals: Words, largest: Words, rung_counts: Counts, rung_sums: Words, zeros: Counts, sets: Words
-) -> int:
+def survey(balances: Words, ladder: Words, totals: Words, largest: Words, rung_sums: Words, zeros: Counts) -> int:
     """Count what the limits and the ways of splitting are chosen by.
 
     Args:
@@ -257,37 +252,27 @@ def survey(
         ladder: Round amounts, ascending.
         totals: Sum of each asset; added to.
         largest: Largest balance of each asset; raised.
-        rung_counts: Balances of each asset between two rungs; added to.
-        rung_sums: Their sums; added to.
+        rung_sums: Sums of the balances of each asset between two rungs; added to.
         zeros: Balances of each asset by the zeros at their end; added to.
-        sets: Receives for each user 64 bits that stand for the set of assets held.
 
     Returns:
         The asset whose total reaches 10^38, or -1.
     """
     for user in range(balances.shape[0]):
-        held = _ZERO
         for asset in range(balances.shape[1]):
             high, low = balances[user, asset, 0], balances[user, asset, 1]
             if high == _ZERO and low == _ZERO:
                 continue
-            # A sum of scattered 64-bit numbers (splitmix64), one an asset.
-            mixed = np.uint64(asset + 1) * np.uint64(0x9E3779B97F4A7C15)
-            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            held += mixed ^ (mixed >> np.uint64(31))
             totals[asset, 0], totals[asset, 1] = add(totals[asset, 0], totals[asset, 1], high, low)
             if totals[asset, 0] > POWERS[38, 0] or (totals[asset, 0] == POWERS[38, 0] and totals[asset, 1] >= POWERS[38, 1]):
                 return asset
             if high > largest[asset, 0] or (high == largest[asset, 0] and low > largest[asset, 1]):
                 largest[asset, 0], largest[asset, 1] = high, low
-            # Rung r is what is above ladder[r - 1] and not above ladder[r]; a balance is at least 1, the first rung.
+            # Rung r is what is above ladder[r - 1] and not above ladder[r].
             lower_high, lower_low = subtract(high, low, _ZERO, _ONE)
             rung = places(ladder, lower_high, lower_low)
-            rung_counts[asset, rung] += 1
             rung_sums[asset, rung, 0], rung_sums[asset, rung, 1] = add(rung_sums[asset, rung, 0], rung_sums[asset, rung, 1], high, low)
             zeros[asset, trailing_zeros(high, low)] += 1
-        sets[user] = held
     return -1
 
 
@@ -384,26 +369,60 @@ def split_many(high: Any, low: Any, power: int, random: Words, chosen: Counts, p
 
 
 @_compiled
+def choose_split(balances: Words, order: Counts, holders: Counts, users: int, least: int, split: Bytes) -> None:
+    """Choose the assets of a user that both of two leaves hold: the commonest ones, as long as enough users hold all of them.
+
+    Args:
+        balances: Of the user.
+        order: Assets, the commonest first.
+        holders: Users who hold each asset.
+        users: All users.
+        least: Enough of them, reckoned as if each asset were held regardless of the others.
+        split: Receives 1 for the assets to split.
+    """
+    sharing = users
+    for asset in order:
+        split[asset] = 0
+        if balances[asset, 0] == _ZERO and balances[asset, 1] == _ZERO:
+            continue
+        fewer = sharing * holders[asset] // users
+        if fewer >= least:
+            split[asset], sharing = 1, fewer
+
+
+@_compiled
 def split_users(
-    balances: Words, parts: Counts, shared: Bytes, limits: Words, levels: Levels, alone: Words, random: Words, leaves: Words
+    balances: Words,
+    parts: Counts,
+    order: Counts,
+    holders: Counts,
+    users: int,
+    least: int,
+    limits: Words,
+    levels: Levels,
+    random: Words,
+    leaves: Words,
 ) -> None:
     """Split the balances of users over their leaves.
 
     Args:
         balances: Of the users, high and low word of each asset.
         parts: Leaves of each user.
-        shared: 1 where enough users hold the same assets that these show nothing: every balance is split then. Otherwise many balances
-            stay whole, so that the assets of one leaf don't tell those of another.
+        order: See `choose_split`.
+        holders: As above.
+        users: As above.
+        least: As above.
         limits: Largest amount of each asset in a leaf.
         levels: See `unit_of`, for each asset.
-        alone: A random word below it leaves a balance of the asset whole in one of two leaves, and one below twice it in the other.
         random: Two random words for each leaf and asset.
         leaves: Balances of the leaves, user after user; zero before.
     """
     start = 0
-    chosen = np.empty(int(parts.max()) if len(parts) else 0, np.int64)
+    chosen = np.empty(int(parts.max()), np.int64)
+    split = np.empty(len(order), np.uint8)
     for user in range(balances.shape[0]):
         own = parts[user]
+        choose_split(balances[user], order, holders, users, least, split)
         for asset in range(balances.shape[1]):
             high, low = balances[user, asset, 0], balances[user, asset, 1]
             if high == _ZERO and low == _ZERO:
@@ -421,10 +440,9 @@ def split_users(
                     chosen[leaf], chosen[other] = chosen[other], chosen[leaf]
             if needed > 2:
                 split_many(high, low, unit_of(high, low, needed, levels[asset]), drawn, chosen, needed, out)
-            elif not shared[user] and drawn[1, 0] < alone[asset]:
-                out[chosen[0], 0], out[chosen[0], 1] = high, low
-            elif not shared[user] and drawn[1, 0] < alone[asset] + alone[asset]:
-                out[chosen[1], 0], out[chosen[1], 1] = high, low
-            else:
+            elif split[asset]:
                 split_pair(high, low, unit_of(high, low, 2, levels[asset]), drawn[0], drawn[1], out[chosen[0]], out[chosen[1]])
+            else:
+                either = chosen[np.int64(drawn[1, 0] & _ONE)]
+                out[either, 0], out[either, 1] = high, low
         start += own

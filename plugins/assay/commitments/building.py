@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from assay.commitments import amount_kernels, derivation
-from assay.commitments.amount_kernels import Bytes, Counts
+from assay.commitments.arrays import Counts
 from assay.commitments.derivation import Keys
 from assay.commitments.format import (
     AMOUNT_BYTES,
@@ -95,13 +95,13 @@ def build(
     processes, batch_bytes = _fit(report, memory_limit, processes, shard_leaves)
     with _spool_folder(work, report) as folder, _aside(tree) as new_tree, _aside(index) as new_index:
         private_folder(new_index)
-        users, survey = read_users(report, liabilities, folder)
-        if totals is not None:
-            check_totals(report, survey, totals)
-        splitting, shared = decide(survey)
-        spool = Spool(folder=folder, keys=keys, users=users, splitting=splitting, shard_leaves=shard_leaves, batch_bytes=batch_bytes)
-        with workers(processes) as do:
-            shape = _spool_leaves(report, spool, shared, parts, new_index, do, processes)
+        with workers(processes, _load) as do:
+            users, survey = read_users(report, liabilities, folder)
+            if totals is not None:
+                check_totals(report, survey, totals)
+            splitting = decide(survey)
+            spool = Spool(folder=folder, keys=keys, users=users, splitting=splitting, shard_leaves=shard_leaves, batch_bytes=batch_bytes)
+            shape = _spool_leaves(report, spool, parts, new_index, do, processes)
             root = _write_tree(shape, spool, new_tree, do)
         commitment = Commitment(
             report=report,
@@ -117,6 +117,10 @@ def build(
         commitment.write(new_tree / COMMITMENT_FILE)
         finish_index(new_index, commitment.commitment)
     return commitment
+
+
+def _load() -> None:
+    """Have this module in a process, and with it all that the tasks need."""
 
 
 def _check_arguments(parts: int, shard_leaves: int, processes: int) -> None:
@@ -137,7 +141,7 @@ def _fit(report: Report, memory_limit: str, processes: int, shard_leaves: int) -
     memory = int(float(found[1]) * _UNITS[found[2]])
     # A level of a shard, and the next one.
     shard = shard_leaves * (HASH_BYTES + AMOUNT_BYTES * len(report.assets)) * 3 // 2
-    possible = memory // (shard + _PROCESS_BYTES)
+    possible = (memory - _PROCESS_BYTES) // (shard + _PROCESS_BYTES)
     if possible < 1:
         raise ConfigError(
             f"{memory_limit} is not enough for {shard_leaves} leaves of {len(report.assets)} assets in one file",
@@ -191,13 +195,13 @@ def _name(report: Report) -> str:
     return f"liability tree of {report.series} {format_as_of(report.as_of)}"
 
 
-def _spool_leaves(report: Report, spool: Spool, shared: Bytes, least: int, index: Path, do: Do, processes: int) -> Shape:
+def _spool_leaves(report: Report, spool: Spool, least: int, index: Path, do: Do, processes: int) -> Shape:
     parts = _count_parts(spool.users, spool.splitting, least)
     leaves = int(parts.sum())
     leaf_count = size_class(leaves)
     if leaf_count > MAX_LEAVES:
         raise CommitmentError(f"it would have {leaf_count} leaves", subject=_name(report), next_step="use fewer parts a user")
-    spool.write_plan(parts, shared, derivation.permutation(spool.keys.key("order"), leaf_count))
+    spool.write_plan(parts, derivation.permutation(spool.keys.key("order"), leaf_count))
     runs = _runs(parts, processes)
     del parts
     do(write_user_leaves, [(spool, run, index) for run in runs])

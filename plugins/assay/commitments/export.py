@@ -89,7 +89,7 @@ def export(
     keys = Keys(secret, commitment.report)
     try:
         _spool_ids(keys, users, private_folder(spool / "ids"), memory_limit)
-        with workers(processes) as do:
+        with workers(processes, _load) as do:
             do(unpack_shard, [(tree, shard, private_folder(spool / "tree")) for shard in range(commitment.shard_count)])
             counts = do(_write_shard, [(shard, keys, tree, index, spool, folder) for shard in range(_SHARDS)])
     except (OSError, pa.ArrowException, duckdb.Error) as error:
@@ -100,6 +100,10 @@ def export(
     _summarise(folder, commitment, {"proofs": done.proofs, "unknown": done.unknown})
     shutil.rmtree(spool)
     return done
+
+
+def _load() -> None:
+    """Have this module in a process."""
 
 
 def _claim(folder: Path, commitment: Commitment) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from assay.commitments.amount_kernels import Bytes, Counts
+from assay.commitments.arrays import Bytes, Counts
 from assay.commitments.format import HASH_BYTES
 from assay.errors import CommitmentError
 from assay.lake import replacing_file

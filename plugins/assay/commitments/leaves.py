@@ -6,15 +6,14 @@ What a leaf is depends on its user, its number and the keys alone, not on who el
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from assay.commitments import amount_kernels, derivation
-from assay.commitments.amount_kernels import Bytes, Counts, Words
+from assay.commitments import derivation
+from assay.commitments.arrays import Bytes, Counts, Words
 from assay.commitments.derivation import Keys
 from assay.commitments.format import HASH_BYTES
 from assay.commitments.index import INDEX_USERS, IndexWriter
@@ -48,19 +47,14 @@ class Spool:
     shard_leaves: int
     batch_bytes: int = _BATCH_BYTES
 
-    def write_plan(self, parts: Counts, shared: Bytes, positions: Counts) -> None:
+    def write_plan(self, parts: Counts, positions: Counts) -> None:
         """Keep what is known of every user and leaf."""
-        parts.tofile(self.folder / "parts")
-        shared.tofile(self.folder / "shared")
-        positions.tofile(self.folder / "positions")
+        for name, values in (("parts", parts), ("positions", positions)):
+            (self.folder / name).write_bytes(values.data)
 
     def parts(self, start: int, end: int) -> Counts:
         """Return the number of leaves of some users."""
         return np.fromfile(self.folder / "parts", np.int64, end - start, offset=start * 8)
-
-    def shared(self, start: int, end: int) -> Bytes:
-        """Return for some users 1 where enough others hold the same assets."""
-        return np.fromfile(self.folder / "shared", np.uint8, end - start, offset=start)
 
     def positions(self, start: int, end: int) -> Counts:
         """Return the positions of some leaves."""
@@ -104,7 +98,7 @@ def write_user_leaves(spool: Spool, run: Run, index: Path) -> None:
                 )
                 keys = np.repeat(spool.users.keys(lower, upper), parts, axis=0)
                 numbers = np.arange(count) - np.repeat(np.cumsum(parts) - parts, parts)
-                head = _head(keys, numbers, np.repeat(parts, parts), _nonces(key_nonce, keys, numbers))
+                head = _head(keys, numbers, np.repeat(parts, parts), derivation.nonces(key_nonce, keys, numbers))
                 _append(spool, run.number, positions, head, balances)
                 entries.write(keys, numbers, positions)
                 leaf += count
@@ -135,23 +129,8 @@ def _batches(spool: Spool, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _split(spool: Spool, start: int, end: int, parts: Counts, drawn: Words) -> Words:
     assets = spool.users.assets
     leaves = np.zeros((int(parts.sum()), assets, 2), np.uint64)
-    amount_kernels.split_users(
-        spool.users.balances(start, end),
-        parts,
-        spool.shared(start, end),
-        spool.splitting.limit_words,
-        spool.splitting.levels,
-        spool.splitting.alone,
-        drawn.reshape(-1, assets, 2),
-        leaves,
-    )
+    spool.splitting.split(spool.users.balances(start, end), parts, drawn.reshape(-1, assets, 2), leaves)
     return leaves
-
-
-def _nonces(key: bytes, keys: Bytes, numbers: Counts) -> Bytes:
-    messages = np.concatenate((keys, _big(numbers)), axis=1)
-    nonces = [derivation.nonce_of(key, message) for (message,) in struct.iter_unpack(f"{messages.shape[1]}s", messages.tobytes())]
-    return np.frombuffer(b"".join(nonces), np.uint8).reshape(-1, HASH_BYTES)
 
 
 def _big(numbers: Counts) -> Bytes:
@@ -174,4 +153,4 @@ def _append(spool: Spool, run: int, positions: Counts, head: Bytes, balances: Wo
     found, starts = np.unique(shards[order], return_index=True)
     for shard, chosen in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
         with (spool.folder / f"leaves-{shard}-{run}").open("ab") as file:
-            rows[chosen].tofile(file)
+            file.write(rows[chosen].data)

@@ -12,19 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay import origin
-from assay.commitments.format import COMMITMENT_FILE, FORMAT, Commitment, Report
+from assay.commitments.format import FORMAT, Commitment, Report
 from assay.config import Settings
+from assay.errors import EvidenceError
 from assay.lake import private_folder, replacing_file, sha256_of
 from assay.liabilities.snapshot import liability_files
 
 if TYPE_CHECKING:
+    from assay.commitments.export import Export
     from assay.commitments.proving import Prover
 
 TREE = "liability_tree"
 """Folder of the tree, beside the index while it is made and in a publication."""
 INDEX = "index"
 """Private folder: which leaves are whose. Without it nobody, not even the entity, can tell."""
-COMMITMENT = COMMITMENT_FILE
 
 _AMOUNT = pa.decimal128(38, 0)
 _TABLE = pa.schema(
@@ -104,10 +105,42 @@ def prover_of(settings: Settings, publication: Path, *, secret_of: Callable[[str
     """Return what cuts the proofs of a publication's users.
 
     Raises:
-        PublicationError: The folder is not what its manifest says of the tree.
+        CommitmentError: The tree or the index is damaged, or they don't belong together.
         EvidenceError: The index of the leaves is not there, or was destroyed.
     """
     from assay.commitments.proving import Prover
 
-    index = origin.index_of(settings, sha256_of(publication / "manifest.json"))
-    return Prover(publication / TREE, index, secret=secret_of(settings.ledger.pseudonym_connection))
+    return Prover(publication / TREE, _index(settings, publication), secret=secret_of(settings.ledger.pseudonym_connection))
+
+
+def export_proofs(settings: Settings, publication: Path, users: Path, folder: Path, *, secret_of: Callable[[str], bytes]) -> Export:
+    """Write the proofs of many users of a publication; see `export.export`.
+
+    Args:
+        settings: For the lake, the secret's Connection and what may be used of the machine.
+        publication: Its folder.
+        users: A Parquet or CSV file with the column `user_id`.
+        folder: Receives the proofs.
+        secret_of: Reads the secret of an Airflow Connection.
+    """
+    from assay.commitments.export import export
+
+    return export(
+        publication / TREE,
+        _index(settings, publication),
+        [users],
+        folder,
+        secret=secret_of(settings.ledger.pseudonym_connection),
+        work=private_folder(settings.lake / "marts" / "proofs"),
+        memory_limit=settings.memory_limit,
+        processes=settings.commitment.processes,
+    )
+
+
+def _index(settings: Settings, publication: Path) -> Path:
+    manifest = publication / "manifest.json"
+    if not manifest.is_file():
+        raise EvidenceError(
+            "it holds no manifest.json", subject=str(publication), next_step="name the folder of a publication; `assay status` lists them"
+        )
+    return origin.index_of(settings, sha256_of(manifest))

@@ -18,7 +18,7 @@ from assay.lake import format_as_of
 
 
 class Prover:
-    """Cuts proofs for the users of one report.
+    """Cuts proofs for the users of one report; not in several threads at a time.
 
     Args:
         tree: Folder of the published tree.
@@ -54,13 +54,18 @@ class Prover:
         blind = hmac.digest(self._blind_key, user_id.encode(), hashlib.sha256)
         report = self.commitment.report
         key = user_key(report.series, report.as_of, blind, user_id)
-        positions = self._index.positions(key)
-        if not positions:
+        if not (proof := self._cut(key, blind)):
             raise UnknownUserError(
                 "the report has no balance of this user",
                 subject=f"{report.series} {format_as_of(report.as_of)}, user {user_id}",
                 next_step="check the spelling of the id, and whether the account was open at that moment and is in scope",
             )
+        return proof
+
+    def _cut(self, key: bytes, blind: bytes) -> dict[str, Any] | None:
+        report = self.commitment.report
+        if not (positions := self._index.positions(key)):
+            return None
         leaves = [self._leaf(key, part, len(positions), position) for part, position in enumerate(positions)]
         return {
             "format": PROOF_FORMAT,

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assay.commitments import amount_kernels as kernels
-from assay.commitments.amount_kernels import Bytes, Counts, Words
+from assay.commitments.arrays import Bytes, Counts, Words
 from assay.commitments.format import HASH_BYTES, Report
 from assay.commitments.survey import Survey
 from assay.errors import AmountError, AssayError, CommitmentError
@@ -86,8 +86,8 @@ def read_users(report: Report, liabilities: Sequence[Path], folder: Path) -> tup
 
         def finish(users: int) -> None:
             survey.add(balances[:users])
-            keys[:users].tofile(key_file)
-            balances[:users].tofile(balance_file)
+            key_file.write(keys[:users].data)
+            balance_file.write(balances[:users].data)
 
         for path, batch in _ahead(_batches(liabilities)):
             # The last user may go on in this batch: it is the first of the next round.

@@ -6,14 +6,14 @@ digits a balance may be cut, and whose balances stay whole. ADR 0022 says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import isqrt
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from assay.commitments import amount_kernels
-from assay.commitments.amount_kernels import Bytes, Counts, Levels, Words, words_of
+from assay.commitments.amount_kernels import words_of
+from assay.commitments.arrays import Counts, Levels, Words
 from assay.commitments.format import AMOUNT_LIMIT, Report
 from assay.errors import AmountError
 
@@ -26,8 +26,8 @@ LARGEST_BALANCES = 128
 EXTRA_LEAVES = 8
 """One user in so many may have an extra leaf for being above a limit; all assets share this."""
 
-SHARED_SET = 256
-"""Users who hold the same assets; with fewer, the set of assets of a leaf would tell which other leaves can be the same user's."""
+SHARING = 64
+"""Assets that a user holds in both of two leaves are held by at least so many users, or by one in eight where there are few users."""
 
 COMMON_LEVEL = 20
 """Balances are cut at multiples of what at least one in so many of the asset's balances ends with."""
@@ -47,20 +47,16 @@ class Survey:
         users: Number of users.
         totals: Of each asset; high and low word, like all amounts here.
         largest: Balance of each asset.
-        rung_counts: Balances of each asset by the lowest rung of the ladder that they are not above.
-        rung_sums: Their sums.
+        rung_sums: Sums of the balances of each asset by the lowest rung of the ladder that they are not above.
         zeros: Balances of each asset by the zeros at their end.
-        sets: For each user 64 bits that stand for the assets held, batch by batch.
     """
 
     report: Report
     users: int = 0
     totals: Words
     largest: Words
-    rung_counts: Counts
     rung_sums: Words
     zeros: Counts
-    sets: list[Words] = field(default_factory=list)
 
     @classmethod
     def empty(cls, report: Report) -> Self:
@@ -70,7 +66,6 @@ class Survey:
             report=report,
             totals=np.zeros((assets, 2), np.uint64),
             largest=np.zeros((assets, 2), np.uint64),
-            rung_counts=np.zeros((assets, rungs), np.int64),
             rung_sums=np.zeros((assets, rungs, 2), np.uint64),
             zeros=np.zeros((assets, _ZEROS), np.int64),
         )
@@ -81,8 +76,7 @@ class Survey:
         Raises:
             AmountError: A total reaches 10^38.
         """
-        sets = np.empty(len(balances), np.uint64)
-        over = amount_kernels.survey(balances, _LADDER, self.totals, self.largest, self.rung_counts, self.rung_sums, self.zeros, sets)
+        over = amount_kernels.survey(balances, _LADDER, self.totals, self.largest, self.rung_sums, self.zeros)
         if over >= 0:
             raise AmountError(
                 "the balances of all users add up to more than 38 digits",
@@ -90,7 +84,6 @@ class Survey:
                 next_step="check the asset's decimals and the largest balances",
             )
         self.users += len(balances)
-        self.sets.append(sets)
 
 
 _LADDER = np.array([words_of(rung) for rung in LADDER], np.uint64)
@@ -103,12 +96,20 @@ class Splitting:
     Attributes:
         limits: Largest amount of each asset in one leaf.
         levels: By asset and number of zeros at a balance's end: the power of ten it may be cut at, or -1.
-        alone: By asset: chance of 2^64 that a balance stays whole in the first of two leaves; in the second one it is the same.
+        holders: Users who hold each asset.
+        users: All users.
     """
 
     limits: tuple[int, ...]
     levels: Levels
-    alone: Words
+    holders: Counts
+    users: int
+
+    def split(self, balances: Words, parts: Counts, random: Words, leaves: Words) -> None:
+        """Fill the balances of users' leaves; see `amount_kernels.split_users`."""
+        order = np.argsort(-self.holders, kind="stable")
+        least = min(SHARING, max(self.users // EXTRA_LEAVES, 1))
+        amount_kernels.split_users(balances, parts, order, self.holders, self.users, least, self.limit_words, self.levels, random, leaves)
 
     @property
     def limit_words(self) -> Words:
@@ -116,19 +117,14 @@ class Splitting:
         return np.array([words_of(limit) for limit in self.limits], np.uint64)
 
 
-def decide(survey: Survey) -> tuple[Splitting, Bytes]:
-    """Return how users are split, and for each user 1 where enough others hold the same assets."""
-    assets = range(len(survey.report.assets))
-    splitting = Splitting(
-        limits=tuple(_limit(survey, asset) for asset in assets),
-        levels=np.array([_levels(survey.zeros[asset].tolist()) for asset in assets], np.int8),
-        alone=np.array([_alone(int(survey.zeros[asset].sum()), survey.users) for asset in assets], np.uint64),
+def decide(survey: Survey) -> Splitting:
+    """Return how users are split."""
+    return Splitting(
+        limits=tuple(_limit(survey, asset) for asset in range(len(survey.report.assets))),
+        levels=np.array([_levels(zeros) for zeros in survey.zeros.tolist()], np.int8),
+        holders=survey.zeros.sum(axis=1),
+        users=survey.users,
     )
-    sets = np.concatenate(survey.sets)
-    survey.sets.clear()
-    found, counts = np.unique(sets, return_counts=True)
-    common = found[counts >= SHARED_SET]
-    return splitting, np.isin(sets, common).astype(np.uint8)
 
 
 def _amount(words: Words) -> int:
@@ -158,17 +154,3 @@ def _levels(zeros: list[int]) -> list[int]:
         max((level for level in range(max(0, ending - LEVEL_SLACK), ending + 1) if common[level]), default=-1)
         for ending in range(len(zeros))
     ]
-
-
-def _alone(holders: int, users: int) -> int:
-    """The chance q for which holding an asset in one leaf says nothing about holding it in the other.
-
-    A user has the asset with chance h, in the first leaf alone with q, in the second alone with q, in both with 1 − 2q. The two are independent
-    if h·(1 − 2q) = (h·(1 − q))², so q = (√(1 − h) − (1 − h)) / h. In whole numbers, because chances decide where amounts go.
-    """
-    if holders == 0:
-        return 0
-    one = 1 << 32
-    none = one * (users - holders) // users
-    chance = (isqrt(none * one) - none) * users // holders
-    return min(chance << 32, (1 << 63) - 1)

@@ -38,7 +38,7 @@ def unpack_shard(tree: Path, shard: int, folder: Path) -> None:
     _compare(np.concatenate(levels[1:]), _read(nodes_file(tree, shard)), nodes_file(tree, shard))
     with replacing_file(path) as temporary, temporary.open("wb") as file:
         for level in levels:
-            level.tofile(file)
+            file.write(level.data)
 
 
 class UnpackedTree:

@@ -20,8 +20,12 @@ Do = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
 
 @contextmanager
-def workers(processes: int) -> Iterator[Do]:
+def workers(processes: int, prepare: Callable[[], None]) -> Iterator[Do]:
     """Give a way to do tasks in so many processes; with 1 this one does it all.
+
+    Args:
+        processes: How many.
+        prepare: Called in each of them at once, while this one goes on: what it loads is there when the first task comes.
 
     Raises:
         CommitmentError: A process was ended from outside.
@@ -30,8 +34,10 @@ def workers(processes: int) -> Iterator[Do]:
         yield lambda task, arguments: [task(*each) for each in arguments]
         return
     # A fresh interpreter has nothing of this one in memory, and no threads of its libraries.
-    executor = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare)
+    executor = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_attach)
     try:
+        for _ in range(processes):
+            executor.submit(prepare)
         yield lambda task, arguments: [future.result() for future in [executor.submit(task, *each) for each in arguments]]
     except BrokenProcessPool as error:
         raise CommitmentError(
@@ -43,7 +49,7 @@ def workers(processes: int) -> Iterator[Do]:
         executor.shutdown(cancel_futures=True)
 
 
-def _prepare() -> None:
+def _attach() -> None:
     # Ctrl-C reaches every process of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -1,9 +1,13 @@
-"""A disk without room, said as such: DuckDB and the operating system report it in many ways, some of which look like a broken connection."""
+"""What goes wrong with the disk: no room, said as such, and what killed attempts left behind.
+
+DuckDB and the operating system report a full disk in many ways, some of which look like a broken connection.
+"""
 
 from __future__ import annotations
 
 import errno
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +23,15 @@ _TEXTS = re.compile(r"No space left on device|Disk quota exceeded|File too large
 def is_full(text: str) -> bool:
     """Tell whether a message of DuckDB is about a full disk."""
     return bool(_TEXTS.search(text))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed attempts left in a folder that one task at a time writes into: unfinished files, and DuckDB's own."""
+    for path in [*folder.glob(".*"), *folder.glob("duckdb-*")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from assay.config import Settings
 from assay.errors import ComputationError, EvidenceError, LedgerError
 from assay.lake import new_folder, private_folder, replacing_file
 from assay.liabilities import rows
+from assay.liabilities.disk import sweep
 
 ROWS_A_SHARD = 1 << 24
 """As many as sort in a few GB of memory."""
@@ -53,6 +55,8 @@ copy (
     from read_parquet($keyed, hive_partitioning = false) order by user_key, account_type, asset
 ) to $path (format parquet, compression zstd)
 """
+# Equal rows have equal hashes; whether different ones have too, the next statement tells, which takes ten times as long.
+_DISTINCT = "select count(distinct hash(user_key, account_type, asset)) from read_parquet($path)"
 _DUPLICATED = """
 select user_key, account_type, asset, count(*) from read_parquet($path)
 group by all having count(*) > 1 order by all limit 1
@@ -152,7 +156,7 @@ def _begin(folder: Path, content: list[object]) -> None:
         with replacing_file(noted) as path:
             path.write_text(plan)
     for name in (_KEYED, _FOLDER):
-        private_folder(folder / name)
+        sweep(private_folder(folder / name))
 
 
 def _key_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, raw: Path, keys: UserKeys, shards: int, folder: Path) -> None:
@@ -180,7 +184,7 @@ def _sort(
         return path
     with replacing_file(path) as temporary:
         connection.execute(_SORT_ROWS, {"keyed": list(map(str, keyed)), "path": str(temporary)})
-        if duplicated := connection.execute(_DUPLICATED, {"path": str(temporary)}).fetchone():
+        if duplicated := _duplicated(connection, temporary):
             user_key, account_type, asset, copies = duplicated
             user = connection.execute(_USER, {**keys.parameters(), "raw": list(map(str, raw)), "user_key": user_key}).fetchone()
             raise LedgerError(
@@ -189,6 +193,13 @@ def _sort(
                 next_step="remove the duplicate from the ledger's view",
             )
     return path
+
+
+def _duplicated(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Any, ...] | None:
+    """Return the first key that several rows of a shard have, and how many."""
+    if connection.execute(_DISTINCT, {"path": str(path)}).fetchone() == (pq.read_metadata(path).num_rows,):
+        return None
+    return connection.execute(_DUPLICATED, {"path": str(path)}).fetchone()
 
 
 def _rows_of(path: Path) -> int:

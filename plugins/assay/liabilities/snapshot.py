@@ -21,7 +21,7 @@ from assay.commitments.format import user_key_prefix
 from assay.config import Settings
 from assay.errors import AmountError, ConfigError, LedgerError
 from assay.lake import format_as_of, parse_as_of
-from assay.liabilities.disk import disk_errors
+from assay.liabilities.disk import disk_errors, sweep
 from assay.liabilities.drop import S3
 from assay.liabilities.files import FilesLedger
 from assay.liabilities.interface import LedgerSource, RawSnapshot
@@ -83,6 +83,7 @@ def extract(settings: Settings, as_of: datetime, previous_as_of: datetime | None
     source = _source(settings, uri)
     raw = RawSnapshot(folder=folder)
     with disk_errors(folder):
+        sweep(folder)
         raw.start()
         origin = source.extract(as_of, previous_as_of, raw)
         moments = {"as_of": format_as_of(as_of), "previous_as_of": None if previous_as_of is None else format_as_of(previous_as_of)}
@@ -158,6 +159,7 @@ def canonicalise(settings: Settings, raw: RawSnapshot, secret: bytes, folder: Pa
             next_step="check that the ledger has closed that moment",
         )
     with disk_errors(folder):
+        sweep(folder)
         with session(folder, memory_limit=settings.memory_limit) as connection:
             files = write_shards(connection, settings, balances, json.dumps(origin["files"]), keys, folder)
             sums = _sums(connection, settings, files)
