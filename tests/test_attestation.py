@@ -59,9 +59,12 @@ def test_an_approval_of_what_was_staged_before_does_not_count(signed_off: Settin
 
 
 def snapshots(settings: Settings, correction: str | None) -> None:
+    folder = settings.lake / "snapshot"
+    folder.mkdir(parents=True)
+    (folder / "shards.json").write_text("{}")
     for dataset in ("reserves", "liabilities"):
         handover.begin(settings, dataset, AS_OF, "run")
-        content = {"folder": "f", "raw": "r", "wallets": "w", "request": None, "correction": correction}
+        content = {"folder": str(folder), "raw": "r", "wallets": "w", "request": None, "correction": correction}
         handover.finish(settings, dataset, AS_OF, "run", content)
 
 

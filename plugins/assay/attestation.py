@@ -21,6 +21,7 @@ from assay.config import Settings
 from assay.errors import ComputationError, PublicationError, SourceBehindError
 from assay.lake import format_as_of, new_folder, parse_as_of, replacing_file, sha256_of
 from assay.liabilities import snapshot
+from assay.liabilities.disk import sweep
 from assay.liabilities.interface import RawSnapshot
 from assay.publication import approvals as approving
 from assay.publication import publish as publishing
@@ -86,6 +87,7 @@ def gather_inputs(settings: Settings, as_of: datetime) -> dict[str, Any]:
         "raw": taken["reserves"]["raw"],
         "wallets": taken["reserves"]["wallets"],
         "liabilities": taken["liabilities"]["folder"],
+        "liability_shards": snapshot.shards_digest(Path(taken["liabilities"]["folder"])),
         "configuration": settings.digest,
         "revision": len(log.of(as_of)) + 1 if reason else 1,
         "reason": reason,
@@ -107,6 +109,8 @@ def compute_tables(settings: Settings, as_of: datetime, inputs: Mapping[str, Any
         ComputationError: A check between the tables found rows, or the flows belong to another period.
         ContractError: A table breaks its contract.
     """
+    pipeline.check_liabilities(inputs)
+    sweep(folder / "spill")
     previous = _previous(settings, as_of, inputs)
     reserves, liabilities = Path(inputs["reserves"]), Path(inputs["liabilities"])
     previous_tables = _previous_tables(settings, previous, folder / "previous")
@@ -154,6 +158,7 @@ def validate(settings: Settings, as_of: datetime, inputs: Mapping[str, Any], tab
         "liabilities": snapshot.liability_files(Path(inputs["liabilities"])),
         **{name: tables / f"{name}.parquet" for name in ("prices", "reserve_ratios", "deposit_deltas")},
     }
+    sweep(folder / "spill")
     parameters = {"as_of": as_of, "max_age_seconds": settings.prices.max_age_seconds}
     given = [Dataset(name=name, parquet=path, parameters=parameters) for name, path in datasets.items()]
     findings = validate_many(given, work=folder / "spill", docs=folder / "docs", memory_limit=settings.memory_limit)
@@ -194,6 +199,7 @@ def stage_publication(
             subject=f"{settings.path} for {format_as_of(as_of)}",
             next_step="run both snapshots for the moment again",
         )
+    pipeline.check_liabilities(inputs)
     raw = Path(inputs["raw"])
     staging.stage(
         settings,

@@ -187,13 +187,18 @@ def _proof(given: argparse.Namespace, console: Console) -> int:
         done = export_proofs(settings, folder, given.users, given.output, secret_of=secret_of)
         console.print(f"{done.proofs:,} proofs in {given.output}, a line each; {done.unknown:,} users have no balance in this report")
         return 0
-    if given.output and given.output.exists():
-        raise ConfigError("it exists already", subject=str(given.output), next_step="name a file that does not exist yet")
     text = json.dumps(prover_of(settings, folder, secret_of=secret_of).prove(given.user), indent=1)
     if not given.output:
         sys.stdout.write(text + "\n")
         return 0
-    given.output.write_text(text + "\n")
+    try:
+        # It shows somebody's balances: for its owner's eyes.
+        handle = os.open(given.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        problem = error.strerror or "it cannot be written"
+        raise ConfigError(problem, subject=str(given.output), next_step="name a file that does not exist yet") from error
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
     console.print(
         f"wrote {given.output}; its owner checks it with `assay-verify inclusion`, or on the page of the verifier", soft_wrap=True
     )

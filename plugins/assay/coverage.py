@@ -35,8 +35,10 @@ def write_items(settings: Settings, path: Path) -> Path:
             "liability_commitment",
             "commitment",
             "info",
-            "The sum tree holds the positive balances of every user. It proves that a balance is in the total only to users who check their own proof; "
-            "a user who was left out and never checks goes unnoticed.",
+            (
+                "The sum tree holds the positive balances of every user. It proves that a balance is in the total only to users who check their own "
+                "proof; a user who was left out and never checks goes unnoticed."
+            ),
         ),
         ("signature", "signature", "warning", "The manifest is not signed; the log binds publications to each other and to no key."),
     ]

@@ -23,6 +23,7 @@ from assay.commitments.pipeline import TREE
 from assay.config import Settings, Source
 from assay.errors import EvidenceError
 from assay.lake import parse_as_of, sha256_of
+from assay.liabilities.snapshot import shards_digest
 from assay.origin import Origin
 from assay.publication import manifest
 from assay.reserve_files import Chunk, block_of
@@ -74,6 +75,7 @@ def replay(settings: Settings, publication: Path, work: Path) -> list[Replayed]:
     inputs: dict[str, Any] = {
         "reserves": str(reserves.collect(known.settings, chains, known.wallets, work / "reserves")),
         "liabilities": str(known.liabilities),
+        "liability_shards": shards_digest(known.liabilities),
         "wallets": str(known.wallets),
         "revision": known.revision,
         "reason": known.reason,

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.bench import bench_dags, bench_electrum, bench_evm, bench_evm_proofs, bench_many_chains, bench_ownership, bench_utxo_set
+from tests.bench import (
+    bench_dags,
+    bench_electrum,
+    bench_evm,
+    bench_evm_proofs,
+    bench_ledger,
+    bench_many_chains,
+    bench_ownership,
+    bench_sum_tree,
+    bench_utxo_set,
+)
 
 
 def main() -> None:
@@ -13,6 +23,8 @@ def main() -> None:
         (f"Electrum reader, {bench_electrum.SCRIPTS} scripts", bench_electrum.main),
         ("UTXO-set file", bench_utxo_set.main),
         ("23,000 addresses on ten chains", bench_many_chains.main),
+        ("Ledger and expectations", bench_ledger.main),
+        ("Sum tree of a million users", bench_sum_tree.main),
         ("Ownership of 700,000 addresses", bench_ownership.main),
         ("Parsing the DAG files", bench_dags.main),
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -12,17 +14,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from assay.commitments.format import Commitment, Report
+from assay.commitments.index import FORMAT
+from assay.commitments.pipeline import write_table
 from assay.commitments.proving import Prover
+from assay.commitments.tree_files import Shape, write_shard
 from assay.errors import AmountError, AssayError, CommitmentError, ConfigError
 from tests.commitments.ledger import ASSETS, SECRET, build_tree, commit_to, report_of, rows_of, some_users, write_rows
 
 REPORT = report_of(ASSETS)
 Rows = list[tuple[str, str, str, int, int]]
+
+
+def spooled_leaf(position: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """A leaf as the builder spools it: its position, user key, part, parts, nonce and balances."""
+    rest = np.zeros(32 + 8 + 32 + 16 * len(ASSETS), np.uint8)
+    return np.concatenate((np.array([position], "<i8").view(np.uint8), rest)).reshape(1, -1)
 
 
 def changed(row: int, **values: object) -> Callable[[Rows], list[list[object]]]:
@@ -47,6 +59,18 @@ def changed(row: int, **values: object) -> Callable[[Rows], list[list[object]]]:
         (changed(7, user_key="0" * 63), CommitmentError, "user_key: it is not 64 lower-case hexadecimal digits"),
         (lambda rows: [*rows[10:], *rows[:10]], CommitmentError, "the user was there before, or the rows are not sorted"),
         (lambda rows: [*rows, rows[0]], CommitmentError, "the user was there before"),
+        (lambda rows: [*rows[:9], rows[8], *rows[9:]], CommitmentError, "row: the user has it twice for this account type and asset"),
+        (lambda rows: [*rows[:9], (*rows[8][:4], -5), *rows[9:]], CommitmentError, "the user has it twice"),
+        (
+            lambda rows: [(rows[0][0], kind, "BTC", 8, 5) for kind in ("spot", "earn", "spot")],
+            CommitmentError,
+            "or the rows are not sorted",
+        ),
+        (
+            lambda rows: [(rows[0][0], "spot", asset, ASSETS[asset], 5) for asset in ("ETH", "BTC")],
+            CommitmentError,
+            "or the rows are not sorted",
+        ),
         (lambda rows: [*rows[:9], *[(*rows[8][:4], 10**38 - 1)] * 2, *rows[9:]], AmountError, "the user's balance has more than 38 digits"),
         (
             lambda rows: sorted([*rows, *[(f"{number:064x}", "spot", "ETH", 18, 4 * 10**37) for number in range(3)]]),
@@ -245,5 +269,54 @@ def test_tree_index_and_secret_must_belong_together(tmp_path: Path) -> None:
     with pytest.raises(CommitmentError, match="the index is that of another tree"):
         Prover(tmp_path / "1" / "tree", tmp_path / "2" / "index", secret=SECRET)
     # The user keys are those of the first secret, the nonces those of the second.
+    with pytest.raises(CommitmentError, match="the secret is not the one that the report's user keys were made with"):
+        Prover(tmp_path / "2" / "tree", tmp_path / "2" / "index", secret=SECRET)
+    # An index that was given the check of another one: the user keys are those of the first secret, the nonces those of the second.
+    first, second = (json.loads((tmp_path / name / "index" / "index.json").read_text()) for name in ("1", "2"))
+    (tmp_path / "2" / "index" / "index.json").write_text(json.dumps({**second, "key_check": first["key_check"]}))
     with pytest.raises(CommitmentError, match="its leaves don't lead to the root"):
         Prover(tmp_path / "2" / "tree", tmp_path / "2" / "index", secret=SECRET).prove("user-1")
+
+
+def test_an_index_of_another_version_is_named(tmp_path: Path) -> None:
+    commit_to(REPORT, some_users(3), tmp_path)
+    path = tmp_path / "index" / "index.json"
+    path.write_text(path.read_text().replace(FORMAT, "assay-sum-tree-index-v1"))
+    with pytest.raises(CommitmentError, match="it is of the format 'assay-sum-tree-index-v1'"):
+        Prover(tmp_path / "tree", tmp_path / "index", secret=SECRET)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([np.zeros((1, 200), np.uint8)], r"0 ends within a leaf"),
+        ([spooled_leaf(5)], r"0 has a leaf of another file"),
+        ([spooled_leaf(-1)], r"0 has a leaf of another file"),
+        ([spooled_leaf(0), spooled_leaf(0)], "its leaves are not each there once"),
+    ],
+)
+def test_spool_files_that_a_disk_spoiled_are_refused(files: list[np.ndarray], words: str, tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(len(files))]
+    for path, rows in zip(paths, files, strict=True):
+        rows.tofile(path)
+    with pytest.raises(CommitmentError, match=words):
+        write_shard(Shape(report=REPORT, leaf_count=2, shard_leaves=2), 0, paths, tmp_path / "tree")
+
+
+def test_one_users_file_given_twice_is_refused(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "one.parquet", rows_of(REPORT, {"ann": {"BTC": 5, "ETH": 7}}))
+    assert build_tree(REPORT, [path], tmp_path / "made").totals == (5, 7, 0)
+    with pytest.raises(CommitmentError, match="the user has it twice"):
+        build_tree(REPORT, [path, path], tmp_path / "made")
+
+
+def test_a_limit_fits_the_column_that_it_is_published_in(tmp_path: Path) -> None:
+    commitment = commit_to(REPORT, {"whale": {"BTC": 9 * 10**37}}, tmp_path)
+    assert commitment.limits[0] == 10**38 - 1
+    assert write_table(tmp_path / "tree" / "commitment.json", tmp_path / "table.parquet").is_file()
+
+
+def test_a_process_that_may_not_have_children_does_it_all_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = commit_to(REPORT, some_users(20), tmp_path / "1")
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
+    assert commit_to(REPORT, some_users(20), tmp_path / "2", processes=2) == expected

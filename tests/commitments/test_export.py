@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from assay.commitments.format import Commitment
 from assay.commitments.proving import Prover
 from assay.errors import CommitmentError
 from tests.commitments import reference
-from tests.commitments.ledger import ASSETS, SECRET, commit_to, report_of, some_users
+from tests.commitments.ledger import ASSETS, SECRET, commit_to, key_of, report_of, some_users
 
 BALANCES = some_users(800)
 
@@ -87,8 +88,6 @@ def test_an_export_that_broke_off_goes_on(made: Path, tmp_path: Path, monkeypatc
 
 
 def test_a_tree_that_was_altered_is_not_exported(made: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(made, tmp_path / "made")
     path = tmp_path / "made" / "tree" / "nodes" / "00001.parquet"
     table = pq.read_table(path)
@@ -107,3 +106,87 @@ def test_a_folder_with_the_proofs_of_another_tree_is_refused(made: Path, tmp_pat
     commit_to(report_of(ASSETS, revision=2), BALANCES, tmp_path / "other")
     with pytest.raises(CommitmentError, match="it holds the proofs of another tree"):
         run(tmp_path / "other", ids, tmp_path)
+
+
+def test_a_folder_with_the_proofs_of_another_list_of_users_is_refused(made: Path, tmp_path: Path) -> None:
+    ids = sorted(BALANCES)
+    assert run(made, [write_ids(tmp_path / "1.parquet", list(ids[:20]))], tmp_path) == Export(proofs=20, unknown=0)
+    before = {path: path.read_bytes() for path in (tmp_path / "proofs").iterdir()}
+    with pytest.raises(CommitmentError, match="it holds the proofs of another list of users"):
+        run(made, [write_ids(tmp_path / "2.parquet", list(ids[:21]))], tmp_path)
+    assert {path: path.read_bytes() for path in (tmp_path / "proofs").iterdir()} == before
+    # The same users, in another order and twice, are the same list.
+    assert run(made, [write_ids(tmp_path / "3.csv", list(ids[19::-1] + ids[:3]))], tmp_path) == Export(proofs=20, unknown=0)
+
+
+def test_two_exports_at_a_time_keep_their_users_apart(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, write, inner = sorted(BALANCES), exporting._write_shard, []
+    left = tmp_path / "work" / "export-of-one-that-was-killed"
+    (left / "ids").mkdir(parents=True)
+
+    def with_another_one_inside(shard: int, *rest: Any) -> tuple[int, int]:
+        if shard == 100 and not inner:
+            inner.append(None)
+            files = [write_ids(tmp_path / "inner.parquet", list(ids[10:40]))]
+            inner.append(run(made, files, tmp_path / "inner", work=tmp_path / "work"))
+        return write(shard, *rest)
+
+    monkeypatch.setattr(exporting, "_write_shard", with_another_one_inside)
+    assert run(made, [write_ids(tmp_path / "outer.parquet", list(ids[:10]))], tmp_path) == Export(proofs=10, unknown=0)
+    assert inner[1] == Export(proofs=30, unknown=0)
+    assert len(proofs_in(tmp_path / "proofs")) == 10
+    assert len(proofs_in(tmp_path / "inner" / "proofs")) == 30
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_nothing_is_left_of_an_export_that_failed(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.csv").write_text("asset\nBTC\n")
+    with pytest.raises(CommitmentError, match=r"ids.csv: it has no column user_id"):
+        run(made, [tmp_path / "ids.csv"], tmp_path)
+    assert not list((tmp_path / "work").iterdir())
+    assert not list((tmp_path / "proofs").iterdir())
+
+
+def test_a_folder_with_other_files_is_left_as_it_is(made: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "proofs"
+    folder.mkdir(mode=0o755)
+    (folder / "letter.txt").write_text("Dear all")
+    with pytest.raises(CommitmentError, match="it is not empty"):
+        run(made, [write_ids(tmp_path / "ids.parquet", ["user-1"])], tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in folder.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_id\nuser-1\n00017\n",
+        "\ufeffuser_id\nuser-1\n00017\n",
+        'asset,user_id\r\n"a;b",user-1\r\n"c ""d"", e","00017"\r\n',
+        "user_id;x,user_id\n;;;,user-1\n1,00017\n",
+    ],
+)
+def test_ids_in_csv_files_are_taken_as_they_are_written(text: str, tmp_path: Path) -> None:
+    report = report_of(ASSETS)
+    balances = {user_id: {"BTC": 5} for user_id in ("user-1", "00017", "17")}
+    commit_to(report, balances, tmp_path / "made")
+    (tmp_path / "ids.csv").write_text(text)
+    assert run(tmp_path / "made", [tmp_path / "ids.csv"], tmp_path) == Export(proofs=2, unknown=0)
+    assert {proof["user_key"] for _, proof in proofs_in(tmp_path / "proofs")} == {
+        key_of(report, user_id) for user_id in ("user-1", "00017")
+    }
+
+
+@pytest.mark.parametrize("text", ['user_id\nuser-1\n"ann@example.com\n', "user_id\nann@example.com,5,6\n", 'user_id\n"ann"@example.com\n'])
+def test_a_broken_list_is_refused_without_a_word_of_its_rows(text: str, made: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.csv").write_text(text)
+    with pytest.raises(CommitmentError, match=r"ids.csv: the user ids could not be read \(\w+\)") as error:
+        run(made, [tmp_path / "ids.csv"], tmp_path)
+    assert "ann" not in str(error.value)
+    assert error.value.__suppress_context__
+
+
+def test_another_secret_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommitmentError, match="the secret is not the one that the report's user keys were made with"):
+        run(made, [write_ids(tmp_path / "ids.parquet", ["user-1"])], tmp_path, secret=b"x" * 32)
+    assert not (tmp_path / "proofs").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -258,6 +259,49 @@ def test_a_file_of_another_form_is_refused(run: Run, path: str, rows: int, data:
     assert caught.value.subject.endswith(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "data", "said"),
+    [
+        ("balances/a.csv", MORE.replace(b"U2,spot", b"U2,SECRET,more"), "Line: 4 Expected Number of Columns: 4 Found: 5"),
+        ("balances/a.csv", MORE.replace(b"U2,spot,", b"SECRET,"), "Line: 4 Expected Number of Columns: 4 Found: 3"),
+        ("balances/a.csv", MORE + 999 * MORE[-24:] + b"SECRET\xff,spot,BTC,0.00000001\r\n", "Line: [0-9]+ Invalid unicode"),
+        ("balances/a.csv", MORE.replace(b"U2", b'"SECRET'), "Line: 4 Value with unterminated quote found"),
+        ("balances/a.csv", MORE.replace(b"U2", b"SECRET" * 500_000), "Line: 4"),
+        (
+            "balances/a.parquet",
+            parquet_bytes(BALANCE_COLUMNS, [("SECRETS", "spot", "BTC", "1")]).replace(b"SECRETS", b"SECRET\xff"),
+            "not valid UTF8",
+        ),
+    ],
+)
+def test_what_is_said_of_a_broken_file_quotes_none_of_it(run: Run, path: str, data: bytes, said: str) -> None:
+    with pytest.raises(LedgerError, match=said) as caught:
+        run(drop({path: (3, data)}, flows_from=None))
+    assert "SECRET" not in str(caught.value)
+    assert "0.00000001" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names", [("flows-00000.parquet", "a.parquet"), ("a.parquet", "flows-00000.parquet"), ("a/b.parquet", "b.parquet")]
+)
+def test_a_file_may_have_any_name_that_the_format_allows(run: Run, names: tuple[str, str]) -> None:
+    files = {
+        "balances/00000.parquet": (3, parquet_bytes(BALANCE_COLUMNS, BALANCES)),
+        **{f"flows/{name}": (2, parquet_bytes(FLOW, FLOWS[first : first + 2])) for name, first in zip(names, (1, 3), strict=True)},
+    }
+    raw = run(drop(files), FIRST)
+    assert rows_of(raw.balances) == sorted(BALANCES)
+    assert rows_of(raw.flows) == [("BTC", "deposit", "1.75000000", "2"), ("BTC", "fee", "-0.00000001", "1")]
+
+
+def test_a_control_file_of_many_files_is_read_in_no_time(run: Run) -> None:
+    files = [{"path": f"balances/{number}.csv", "rows": 0, "sha256": "0" * 64} for number in range(50_000)]
+    start = time.process_time()
+    with pytest.raises(LedgerError, match="it is missing, and control"):
+        run(drop({}, files=files))
+    assert time.process_time() - start < 10
+
+
 FETCH = drops.Drop.fetch
 
 
@@ -312,6 +356,7 @@ def test_a_first_report_reads_no_flows(run: Run) -> None:
         ({"occurred_at": "2023-02-01 00:00:00"}, LedgerError, "is not a UTC instant"),
         ({"occurred_at": "2023-02-01T00:00:00+01:00"}, LedgerError, "is not a UTC instant"),
         ({"occurred_at": ""}, LedgerError, "is not a UTC instant"),
+        ({"occurred_at": "2023-02-30T00:00:00Z"}, LedgerError, "is not a UTC instant"),
     ],
 )
 def test_a_bad_flow_is_named_before_anything_is_added_up(run: Run, change: dict[str, str], error: type[Exception], said: str) -> None:

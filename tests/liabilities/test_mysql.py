@@ -259,6 +259,19 @@ def test_an_amount_of_an_inexact_type_is_refused(server: Server, views: Views, t
         extract(settings, SECOND, None, server.uri, tmp_path)
 
 
+@pytest.mark.parametrize("engine", ["MyISAM", "Aria", "InnoDB"])
+def test_a_table_in_the_place_of_a_view_must_know_snapshots(server: Server, views: Views, owner: Any, tmp_path: Path, engine: str) -> None:
+    settings = views()
+    name = f"`{settings.ledger.schema.replace('`', '``')}`.assay_balances"
+    owner.execute(f"drop view {name}")
+    owner.execute(f"create table {name} engine = {engine} as select * from exchange.balances")
+    if engine == "InnoDB":
+        extract(settings, SECOND, None, server.uri, tmp_path)
+        return
+    with pytest.raises(LedgerError, match=f"assay_balances: it is a table in {engine}, which knows no snapshot"):
+        extract(settings, SECOND, None, server.uri, tmp_path)
+
+
 def test_a_missing_column_and_a_missing_schema_are_named(server: Server, views: Views, tmp_path: Path) -> None:
     settings = views(flows="select occurred_at, flow_id, user_id, account_type, asset, amount from exchange.flows")
     with pytest.raises(LedgerError, match=r"assay_flows\.kind: it does not exist"):

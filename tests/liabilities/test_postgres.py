@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -118,6 +119,24 @@ def test_readers_share_the_users_among_them_and_lose_none(ledger: Ledger, settin
             "select user_id, account_type, asset, amount::text from assay_balances where as_of = %s", [SECOND]
         ).fetchall()
     assert sorted(tuple(row.values()) for part in parts for row in part.to_pylist()) == sorted(rows)
+
+
+@pytest.mark.parametrize(("readers", "limit", "mib"), [(1, "1GiB", 1024), (4, "1GiB", 256), (2, "0.5 GiB", 256)])
+def test_readers_share_the_memory_limit_among_them(
+    ledger: Ledger, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int, limit: str, mib: int
+) -> None:
+    copy = PostgresSession.copy
+    limits: list[str] = []
+
+    def noted(self: PostgresSession, statement: str, folder: Path) -> None:
+        limits.append(self._connection.execute("select current_setting('memory_limit')").fetchall()[0][0])
+        copy(self, statement, folder)
+
+    monkeypatch.setattr(PostgresSession, "copy", noted)
+    extract(replace(with_ledger(settings, readers=readers), memory_limit=limit), SECOND, None, ledger.uri, tmp_path)
+    assert [float(said.removesuffix(" GiB")) * 1024 if "GiB" in said else float(said.removesuffix(" MiB")) for said in limits] == [
+        mib
+    ] * readers
 
 
 def test_a_row_without_a_user_reaches_the_check_whatever_the_number_of_readers(ledger: Ledger, views: Views, tmp_path: Path) -> None:
@@ -263,6 +282,17 @@ def test_a_bad_flow_is_named_before_anything_is_added_up(
     with pytest.raises(error, match=said) as caught:
         extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
     assert f"assay_flows, flow F1, user U1, spot, {asset}" in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["flow_id", "user_id"])
+@pytest.mark.parametrize("value", ["''", "null"])
+def test_a_flow_of_nobody_or_without_a_name_is_refused(ledger: Ledger, views: Views, tmp_path: Path, column: str, value: str) -> None:
+    given = {"flow_id": "'F1'", "user_id": "'U1'", column: value}
+    columns = ", ".join(f"{text}::text as {name}" for name, text in given.items())
+    moment = "timestamptz '2023-02-01T00:00:00Z' as occurred_at"
+    settings = views(flows=f"select {moment}, {columns}, 'spot' as account_type, 'BTC' as asset, 'fee' as kind, 1::numeric as amount")
+    with pytest.raises(LedgerError, match=f"{column} is empty"):
+        extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
 
 
 def test_a_flow_of_an_account_type_out_of_scope_is_refused(ledger: Ledger, views: Views, tmp_path: Path) -> None:

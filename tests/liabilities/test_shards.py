@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from assay.config import Settings
 from assay.errors import EvidenceError, LedgerError
 from assay.liabilities import shards
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, TOTAL_COLUMNS, RawSnapshot, write_texts
-from assay.liabilities.snapshot import canonicalise, liability_files, report_key
+from assay.liabilities.snapshot import canonicalise, liability_files, report_key, shards_digest
 from sandbox.scenario import SECOND
 
 from .conftest import with_ledger
@@ -152,6 +154,41 @@ def test_a_shard_that_is_missing_doubled_or_cut_off_is_named(
     change(tmp_path / "done" / "liabilities")
     with pytest.raises(EvidenceError, match=said):
         liability_files(tmp_path / "done")
+
+
+def test_the_digest_is_of_a_list_that_has_the_hash_of_every_shard(settings: Settings, raw: RawSnapshot, tmp_path: Path) -> None:
+    settings = with_ledger(settings, shards=4)
+    for name in ("one", "again"):
+        canonicalise(settings, raw, SECRET, tmp_path / name)
+    listed = json.loads((tmp_path / "one" / "shards.json").read_text())
+    assert {name: shard["sha256"] for name, shard in listed.items()} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in bytes_of(tmp_path / "one").items()
+    }
+    assert shards_digest(tmp_path / "one") == hashlib.sha256((tmp_path / "one" / "shards.json").read_bytes()).hexdigest()
+    assert shards_digest(tmp_path / "one") == shards_digest(tmp_path / "again")
+
+
+def test_other_liabilities_of_the_same_size_have_another_digest(settings: Settings, raw: RawSnapshot, tmp_path: Path) -> None:
+    canonicalise(with_ledger(settings, shards=4), raw, SECRET, tmp_path / "done")
+    files, before = liability_files(tmp_path / "done"), shards_digest(tmp_path / "done")
+    files[2].write_bytes(files[2].read_bytes()[::-1])
+    shards.finish(tmp_path / "done", files)
+    assert liability_files(tmp_path / "done") == files
+    assert shards_digest(tmp_path / "done") != before
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"00000.parquet": 5}', '{"00000.parquet": {"sha256": "00"}}', '{"00000.parquet": {"size": null}}']
+)
+def test_a_list_of_shards_of_another_form_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / "shards.json").write_text(content)
+    with pytest.raises(EvidenceError, match="list of shards cannot be read"):
+        liability_files(tmp_path)
+
+
+def test_an_unfinished_snapshot_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(EvidenceError, match="list of shards cannot be read"):
+        shards_digest(tmp_path)
 
 
 class KilledError(Exception):

@@ -80,3 +80,4 @@ def _enter(settings: Settings, folder: Path, commitment: Commitment, index: Path
     note = settings.lake / "marts" / "origins" / manifest / "origin.json"
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"index": index.relative_to(settings.lake).as_posix()}))
+    (index.parent / "connection.json").write_text(json.dumps({"connection": settings.ledger.pseudonym_connection}))

@@ -245,3 +245,32 @@ def test_evidence_that_names_a_server_is_never_published(tmp_path: Path) -> None
 
 def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_tree_that_lost_a_file_or_does_not_add_up_is_not_staged(ready: Any, tmp_path: Path) -> None:
+    leaves = ready.tree / "leaves" / "00000.parquet"
+    content = leaves.read_bytes()
+    leaves.unlink()
+    with pytest.raises(PublicationError, match="files, not those of"):
+        stage(tmp_path, ready, SECOND)
+    table = pq.read_table(pa.BufferReader(content))
+    column = table.column_names.index("BTC")
+    fewer = pa.array([0] * table.num_rows, pa.int64()).cast(pa.decimal128(38, 0))
+    pq.write_table(table.set_column(column, table.schema.field(column), fewer), leaves)
+    with pytest.raises(PublicationError, match="leaves add up to 0, "):
+        stage(tmp_path, ready, SECOND)
+
+
+def test_a_tree_of_another_report_is_not_staged(ready: Any, tmp_path: Path) -> None:
+    with pytest.raises(PublicationError, match="of another report"):
+        stage(tmp_path, dataclasses.replace(ready, settings=dataclasses.replace(ready.settings, series="another")), SECOND)
+
+
+def test_a_tree_beside_other_totals_is_not_staged(ready: Any, tmp_path: Path) -> None:
+    path = ready.tables / "reserve_ratios.parquet"
+    table = pq.read_table(path)
+    column = table.column_names.index("liabilities_gross")
+    more = pa.array([value + 1 for value in table.column(column).to_pylist()], table.schema.field(column).type)
+    pq.write_table(table.set_column(column, table.schema.field(column), more), path)
+    with pytest.raises(PublicationError, match="base units of BTC, and the tables say"):
+        stage(tmp_path, ready, SECOND)

@@ -115,7 +115,7 @@ def build(
         if commitment.totals != read:
             raise CommitmentError("its totals are not those of the balances", subject=_name(report), next_step="build it again")
         commitment.write(new_tree / COMMITMENT_FILE)
-        finish_index(new_index, commitment.commitment)
+        finish_index(new_index, commitment.commitment, keys)
     return commitment
 
 

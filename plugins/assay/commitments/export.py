@@ -6,11 +6,17 @@ not made again, so an export that was killed goes on where it was.
 
 from __future__ import annotations
 
+import csv
+import fcntl
 import hashlib
 import hmac
+import io
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -36,12 +42,13 @@ from assay.commitments.unpacked import UnpackedTree, unpack_shard
 from assay.commitments.workers import workers
 from assay.errors import CommitmentError
 from assay.lake import format_as_of, private_folder, replacing_file
-from assay.warehouse.session import quote_text, session
+from assay.warehouse.session import quote_text, read_parquet, session
 
 SUMMARY_FILE = "export.json"
-"""Written last: an export that has it is whole."""
+"""Says first whose proofs the folder holds, and in the end how many: an export whose summary has the numbers is whole."""
 
 _SHARDS = 256
+_SPOOL = "export-"
 _IDS = 1 << 16  # user ids at a time
 _SHOWN_LEVELS = 8  # nodes from this level on are asked for again and again
 _IDS_SCHEMA = pa.schema([("user_key", pa.binary(HASH_BYTES)), ("blind", pa.binary(HASH_BYTES))])
@@ -76,29 +83,43 @@ def export(
         processes: How many work at a time.
 
     Raises:
-        CommitmentError: Tree and index don't belong together, `folder` holds another tree's proofs, a file is damaged or the disk is full.
+        CommitmentError: Tree, index and secret don't belong together, `folder` holds something else than these users' proofs out of this tree, a file
+            is damaged or the disk is full.
     """
     commitment = Commitment.read(tree / COMMITMENT_FILE)
-    if Index(index).commitment != commitment.commitment:
+    opened = Index(index)
+    if opened.commitment != commitment.commitment:
         raise CommitmentError(
             "the index is that of another tree", subject=str(tree), next_step="name the index that was made with this tree"
         )
-    private_folder(folder)
-    _claim(folder, commitment)
-    spool = private_folder(work / f"export-{commitment.commitment.hex()[:16]}")
     keys = Keys(secret, commitment.report)
+    opened.check_keys(keys)
     try:
-        _spool_ids(keys, users, private_folder(spool / "ids"), memory_limit)
-        with workers(processes, _load) as do:
-            do(unpack_shard, [(tree, shard, private_folder(spool / "tree")) for shard in range(commitment.shard_count)])
-            counts = do(_write_shard, [(shard, keys, tree, index, spool, folder) for shard in range(_SHARDS)])
-    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        _check_claim(folder, {"commitment": commitment.commitment.hex()})
+        private_folder(folder)
+        with _spool_folder(work) as spool:
+            claim = {
+                "commitment": commitment.commitment.hex(),
+                "users": _spool_ids(keys, users, private_folder(spool / "ids"), memory_limit),
+            }
+            _check_claim(folder, claim)
+            _summarise(folder, claim)
+            with workers(processes, _load) as do:
+                do(unpack_shard, [(tree, shard, private_folder(spool / "tree")) for shard in range(commitment.shard_count)])
+                counts = do(_write_shard, [(shard, keys, tree, index, spool, folder) for shard in range(_SHARDS)])
+        done = Export(proofs=sum(proofs for proofs, _ in counts), unknown=sum(unknown for _, unknown in counts))
+        _summarise(folder, {**claim, "proofs": done.proofs, "unknown": done.unknown})
+    except duckdb.Error as error:
+        # Its words may quote a row, and so a user's id.
+        raise CommitmentError(
+            f"the user ids could not be read ({type(error).__name__})",
+            subject=", ".join(path.name for path in users),
+            next_step="check that they are whole Parquet or CSV files with a column user_id, and that there is room on the disk",
+        ) from None
+    except (OSError, pa.ArrowException) as error:
         raise CommitmentError(
             f"a file could not be written or read: {error}", subject=str(folder), next_step="make room on the disk, and run it again"
         ) from error
-    done = Export(proofs=sum(proofs for proofs, _ in counts), unknown=sum(unknown for _, unknown in counts))
-    _summarise(folder, commitment, {"proofs": done.proofs, "unknown": done.unknown})
-    shutil.rmtree(spool)
     return done
 
 
@@ -106,21 +127,64 @@ def _load() -> None:
     """Have this module in a process."""
 
 
-def _claim(folder: Path, commitment: Commitment) -> None:
-    """Say whose proofs a folder holds before it holds any."""
+@contextmanager
+def _spool_folder(work: Path) -> Iterator[Path]:
+    """Give a private folder for the length of an export; those of exports that were killed are removed, those of others at work are not."""
+    work.mkdir(parents=True, exist_ok=True)
+    # Whoever makes or removes folders holds the lock of `work`, so that none is removed between being made and being locked.
+    with _locked(work, fcntl.LOCK_EX):
+        for left in work.glob(f"{_SPOOL}*"):
+            try:
+                with _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(left, ignore_errors=True)
+            except OSError:
+                continue
+        folder = Path(tempfile.mkdtemp(dir=work, prefix=_SPOOL))
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder's lock, which ends with the process if not before."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_claim(folder: Path, claim: dict[str, str]) -> None:
+    """Refuse a folder that holds anything else than the proofs of this tree's users."""
     path = folder / SUMMARY_FILE
-    if path.exists() and json.loads(path.read_text())["commitment"] != commitment.commitment.hex():
-        raise CommitmentError("it holds the proofs of another tree", subject=str(folder), next_step="name an empty folder")
-    _summarise(folder, commitment, {})
+    if not path.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise CommitmentError("it is not empty", subject=str(folder), next_step="name an empty folder, or one that is not there yet")
+        return
+    try:
+        found = json.loads(path.read_text())
+        other = [name for name, value in claim.items() if found[name] != value]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CommitmentError(f"{SUMMARY_FILE} is damaged", subject=str(folder), next_step="name an empty folder") from error
+    if other:
+        whose = {"commitment": "of another tree", "users": "of another list of users"}[other[0]]
+        raise CommitmentError(f"it holds the proofs {whose}", subject=str(folder), next_step="name an empty folder")
 
 
-def _summarise(folder: Path, commitment: Commitment, counts: dict[str, int]) -> None:
+def _summarise(folder: Path, document: dict[str, Any]) -> None:
     with replacing_file(folder / SUMMARY_FILE) as path:
-        path.write_text(json.dumps({"commitment": commitment.commitment.hex(), **counts}, indent=1) + "\n")
+        path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _spool_ids(keys: Keys, users: Sequence[Path], folder: Path, memory_limit: str) -> None:
-    """Write user key and blind of each user to the file of its shard."""
+def _spool_ids(keys: Keys, users: Sequence[Path], folder: Path, memory_limit: str) -> str:
+    """Write user key and blind of each user to the file of its shard; returns a digest of who they are, whatever their order."""
+    count, total = 0, 0  # the sum of hashes is the same in any order
     blind_key, prefix = keys.blind_key(), user_key_prefix(keys.report.series, keys.report.as_of)
     with session(folder.parent, memory_limit=memory_limit) as connection:
         files = " union all ".join(f"select user_id::varchar as user_id from {_reading(path)}" for path in users)  # noqa: S608 - quoted
@@ -134,6 +198,8 @@ def _spool_ids(keys: Keys, users: Sequence[Path], folder: Path, memory_limit: st
                     blind = hmac.digest(blind_key, text, hashlib.sha256)
                     key = hashlib.sha256(prefix + blind + text).digest()
                     rows[key[0]].append((key, blind))
+                    total += int.from_bytes(key, "big")
+                count += batch.num_rows
                 for shard, own in enumerate(rows):
                     if own:
                         columns = [pa.array(column, field.type) for column, field in zip(zip(*own, strict=True), _IDS_SCHEMA, strict=True)]
@@ -141,12 +207,32 @@ def _spool_ids(keys: Keys, users: Sequence[Path], folder: Path, memory_limit: st
         finally:
             for writer in writers:
                 writer.close()
+    return hashlib.sha256(f"{count} {total:x}".encode()).hexdigest()
 
 
 def _reading(path: Path) -> str:
     if path.suffix == ".parquet":
-        return f"read_parquet({quote_text(str(path))})"
-    return f"read_csv({quote_text(str(path))}, header = true, all_varchar = true)"
+        _check_columns(path, pq.read_schema(path).names)
+        return read_parquet(path)
+    # Nothing is guessed from the rows: an id may look like a number, a date or a quoted text.
+    columns = ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in _csv_columns(path))
+    dialect = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', strict_mode = true"
+    return f"read_csv({quote_text(str(path))}, {dialect}, columns = {{{columns}}})"
+
+
+def _csv_columns(path: Path) -> list[str]:
+    with pa.input_stream(str(path), compression="detect") as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+        try:
+            names = next(csv.reader(text, strict=True), [])
+        except (ValueError, csv.Error):
+            names = []
+    _check_columns(path, names)
+    return names
+
+
+def _check_columns(path: Path, names: list[str]) -> None:
+    if names.count("user_id") != 1:
+        raise CommitmentError("it has no column user_id", subject=path.name, next_step="name a Parquet or CSV file that has it once")
 
 
 def _write_shard(shard: int, keys: Keys, tree: Path, index: Path, spool: Path, folder: Path) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """The private index of a tree: which leaves are whose. Whoever has it can trace every user of the report.
 
-One row a leaf, sorted by user key and part; a file holds a fixed number of users, and `index.json`, written last, says which tree it belongs to
-and with which key each file begins.
+One row a leaf, sorted by user key and part; a file holds a fixed number of users, and `index.json`, written last, says which tree it belongs to,
+which secret it was made with and with which key each file begins.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from bisect import bisect_right
 from pathlib import Path
@@ -18,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assay.commitments.arrays import Bytes, Counts
+from assay.commitments.derivation import Keys
 from assay.commitments.format import HASH_BYTES
 from assay.errors import CommitmentError
 from assay.lake import replacing_file
@@ -25,9 +28,10 @@ from assay.lake import replacing_file
 INDEX_USERS = 1 << 17
 """Users of one file."""
 
-FORMAT = "assay-sum-tree-index-v1"
+FORMAT = "assay-sum-tree-index-v2"
 INDEX_FILE = "index.json"
 
+_CHECK_BYTES = 8  # tell two secrets apart, and say nothing of either
 _GROUP_LEAVES = 1 << 13  # decoded to find one user
 _SCHEMA = pa.schema(
     [
@@ -88,14 +92,19 @@ class IndexWriter:
         self._waiting = table[whole:].combine_chunks().to_batches()
 
 
-def finish_index(folder: Path, commitment: bytes) -> None:
-    """Say which tree an index belongs to; it is whole then."""
+def finish_index(folder: Path, commitment: bytes, keys: Keys) -> None:
+    """Say which tree and which secret an index belongs to; it is whole then."""
     firsts = []
     for path in sorted(folder.glob(_PATTERN)):
         group = pq.ParquetFile(path).metadata.row_group(0)
         firsts.append(group.column(0).statistics.min.hex())
     with replacing_file(folder / INDEX_FILE) as path:
-        path.write_text(json.dumps({"format": FORMAT, "commitment": commitment.hex(), "first_keys": firsts}, indent=1) + "\n")
+        document = {"format": FORMAT, "commitment": commitment.hex(), "key_check": _key_check(keys), "first_keys": firsts}
+        path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _key_check(keys: Keys) -> str:
+    return hmac.digest(keys.key("check"), b"check", hashlib.sha256)[:_CHECK_BYTES].hex()
 
 
 class Index:
@@ -108,18 +117,38 @@ class Index:
         commitment: Of the tree that it belongs to.
 
     Raises:
-        CommitmentError: The index is not whole.
+        CommitmentError: The index is not whole, or of another version of the format.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
             document = json.loads((folder / INDEX_FILE).read_text())
-            self.commitment = bytes.fromhex({FORMAT: document["commitment"]}[document["format"]])
+            if (found := str(document["format"])) != FORMAT:
+                raise CommitmentError(
+                    f"it is of the format {found!r}, and this version reads {FORMAT}",
+                    subject=f"index {folder.name}",
+                    next_step="use the version of Assay that the report was made with",
+                )
+            self.commitment = bytes.fromhex(document["commitment"])
+            self._key_check = str(document["key_check"])
             self._firsts = [bytes.fromhex(key) for key in document["first_keys"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _broken(f"it is not whole: {error}", folder) from error
         self._files: dict[int, tuple[pq.ParquetFile, list[bytes]]] = {}
+
+    def check_keys(self, keys: Keys) -> None:
+        """Hold a secret against the one that the index was made with.
+
+        Raises:
+            CommitmentError: It is another one: its user keys would not be found.
+        """
+        if not hmac.compare_digest(self._key_check, _key_check(keys)):
+            raise CommitmentError(
+                "the secret is not the one that the report's user keys were made with",
+                subject=f"index {self._folder.name}",
+                next_step="name the Connection that was configured then",
+            )
 
     def positions(self, user_key: bytes) -> list[int]:
         """Return the positions of a user's leaves in the order of the parts; none, if the user is not in the tree.

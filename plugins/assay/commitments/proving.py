@@ -29,7 +29,7 @@ class Prover:
         commitment: What the tree commits to.
 
     Raises:
-        CommitmentError: The tree or the index is not whole, or they don't belong together.
+        CommitmentError: The tree or the index is not whole, or tree, index and secret don't belong together.
         ConfigError: The secret is too short.
     """
 
@@ -42,6 +42,7 @@ class Prover:
                 "the index is that of another tree", subject=str(tree), next_step="name the index that was made with this tree"
             )
         keys = Keys(secret, self.commitment.report)
+        self._index.check_keys(keys)
         self._blind_key, self._nonce_key = keys.blind_key(), keys.key("nonce")
 
     def prove(self, user_id: str) -> dict[str, Any]:

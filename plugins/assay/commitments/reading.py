@@ -1,7 +1,7 @@
 """From liabilities by account and asset to balances by user: one pass over the Parquet files in the order they have.
 
-The rows are sorted by user key, so a user is finished when the next one begins: no table of users is held, and a user who is there twice, a
-shard that is there twice or rows out of order show as keys that do not ascend. What is read goes to a spool file that the next
+The rows are sorted by user key, account type and asset, so a user is finished when the next one begins: no table of users is held, and a user who is
+there twice, a shard or a row that is there twice or rows out of order show as rows that do not ascend. What is read goes to a spool file that the next
 stages read as often as they need.
 """
 
@@ -24,7 +24,13 @@ from assay.commitments.survey import Survey
 from assay.errors import AmountError, AssayError, CommitmentError
 from assay.money import format_amount
 
-_COLUMNS = {"user_key": pa.string(), "asset": pa.string(), "decimals": pa.int32(), "amount": pa.decimal128(38, 0)}
+_COLUMNS = {
+    "user_key": pa.string(),
+    "account_type": pa.string(),
+    "asset": pa.string(),
+    "decimals": pa.int32(),
+    "amount": pa.decimal128(38, 0),
+}
 _KEY_DIGITS = 2 * HASH_BYTES
 _ROWS = 1 << 17
 _NEXT_STEP = "make the liability snapshot again"
@@ -68,7 +74,7 @@ def read_users(report: Report, liabilities: Sequence[Path], folder: Path) -> tup
 
     Args:
         report: Names the assets.
-        liabilities: user_key, account_type, asset, decimals, amount; sorted by user_key within each and from each to the next.
+        liabilities: user_key, account_type, asset, decimals, amount; sorted by the first three within each and from each to the next.
         folder: Receives them; private.
 
     Returns:
@@ -82,6 +88,7 @@ def read_users(report: Report, liabilities: Sequence[Path], folder: Path) -> tup
     assets = len(report.assets)
     keys, balances = np.zeros((1, HASH_BYTES), np.uint8), np.zeros((1, assets, 2), np.uint64)
     count = 0
+    before: _Place | None = None
     with _keys(folder).open("wb") as key_file, _balances(folder).open("wb") as balance_file:
 
         def finish(users: int) -> None:
@@ -99,6 +106,7 @@ def read_users(report: Report, liabilities: Sequence[Path], folder: Path) -> tup
             keys[:kept], balances[:kept] = last
             balances[kept : batch.num_rows + 1] = 0
             count = _add(report, path, batch, keys, balances, kept)
+            before = _check_order(path, batch, before)
         finish(count)
     if survey.users == 0:
         raise CommitmentError(
@@ -135,7 +143,7 @@ def check_totals(report: Report, survey: Survey, totals: Mapping[str, int]) -> N
 def _batches(liabilities: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     for path in liabilities:
         try:
-            file = pq.ParquetFile(path, read_dictionary=["asset"])
+            file = pq.ParquetFile(path, read_dictionary=["account_type", "asset"])
             _check_columns(path, file.schema_arrow)
             for batch in file.iter_batches(batch_size=_ROWS, columns=list(_COLUMNS)):
                 if batch.num_rows:
@@ -187,6 +195,45 @@ def _add(report: Report, path: Path, batch: pa.RecordBatch, keys: Bytes, balance
     if problem != kernels.FINE:
         raise _row_error(problem, path, batch, row)
     return count
+
+
+_Place = tuple[str, str, str]
+"""User key, account type and asset of a row."""
+
+
+def _check_order(path: Path, batch: pa.RecordBatch, before: _Place | None) -> _Place:
+    """Hold each row against the one before it: a user has one row for each account type and asset, ascending. Returns the last row's place.
+
+    Keys were seen to ascend; what is left are rows of one user.
+    """
+    keys = _text(batch.column("user_key")).view(f"S{_KEY_DIGITS}")
+    places = _ranks(batch.column("account_type")) * len(batch.column("asset").dictionary) + _ranks(batch.column("asset"))
+    # Mostly another user begins there; comparing all keys would take four times as long.
+    wrong = np.flatnonzero(places[1:] <= places[:-1])
+    wrong = wrong[keys[wrong + 1] == keys[wrong]]
+    if before is not None and before[0] == (first := _place(batch, 0))[0] and first <= before:
+        raise _doubled(path, batch, 0)
+    if len(wrong):
+        raise _doubled(path, batch, int(wrong[0]) + 1)
+    return _place(batch, batch.num_rows - 1)
+
+
+def _ranks(column: pa.DictionaryArray) -> Counts:
+    """The places that texts have in their order."""
+    texts = column.dictionary.to_pylist()
+    ranks = {text: rank for rank, text in enumerate(sorted(set(texts)))}
+    found: Counts = np.array([ranks[text] for text in texts], np.int64)[column.indices.to_numpy()]
+    return found
+
+
+def _place(batch: pa.RecordBatch, row: int) -> _Place:
+    user, account, asset = (batch.column(name)[row].as_py() for name in ("user_key", "account_type", "asset"))
+    return user, account, asset
+
+
+def _doubled(path: Path, batch: pa.RecordBatch, row: int) -> CommitmentError:
+    problem = "the user has it twice for this account type and asset, or the rows are not sorted by user_key, account_type, asset"
+    return _refused(problem, path, batch, row, "row")
 
 
 def _decimals(report: Report) -> Counts:

@@ -17,7 +17,7 @@ from assay.commitments.arrays import Counts, Levels, Words
 from assay.commitments.format import AMOUNT_LIMIT, Report
 from assay.errors import AmountError
 
-LADDER: tuple[int, ...] = (*(digit * 10**power for power in range(4, 38) for digit in (1, 2, 5)), AMOUNT_LIMIT)
+LADDER: tuple[int, ...] = (*(digit * 10**power for power in range(4, 38) for digit in (1, 2, 5)), AMOUNT_LIMIT - 1)
 """Limits that a leaf may have. Below ten thousand base units the parts of a balance could not be cut evenly enough to stay under it."""
 
 LARGEST_BALANCES = 128

@@ -178,18 +178,22 @@ def _read_leaves(shape: Shape, start: int, count: int, spooled: Sequence[Path]) 
     for path in spooled:
         with path.open("rb") as file:
             while len(block := np.fromfile(file, np.uint8, _BLOCK_ROWS * width)):
+                if len(block) % width:
+                    raise _spoiled(f"{path.name} ends within a leaf", start)
                 rows = block.reshape(-1, width)
                 places = np.ascontiguousarray(rows[:, :PLACE_BYTES]).view("<u8").reshape(-1).astype(np.int64) - start
+                if not ((places >= 0) & (places < count)).all():
+                    raise _spoiled(f"{path.name} has a leaf of another file", start)
                 np.add.at(found, places, 1)
                 level[places, :HASH_BYTES] = hash_rows(shape.report.leaf_prefix, rows[:, PLACE_BYTES:])
                 level[places, HASH_BYTES:] = rows[:, -assets * AMOUNT_BYTES :]
     if not (found == 1).all():
-        raise CommitmentError(
-            "its leaves are not each there once",
-            subject=f"leaves from {start} on",
-            next_step="build the tree again; the disk may be at fault",
-        )
+        raise _spoiled("its leaves are not each there once", start)
     return level
+
+
+def _spoiled(problem: str, start: int) -> CommitmentError:
+    return CommitmentError(problem, subject=f"leaves from {start} on", next_step="build the tree again; the disk may be at fault")
 
 
 def _writer(shape: Shape, path: Path) -> pq.ParquetWriter:

@@ -19,7 +19,6 @@ from assay.errors import CommitmentError
 from assay.lake import replacing_file
 
 
-
 def unpack_shard(tree: Path, shard: int, folder: Path) -> None:
     """Unpack leaves and nodes of a shard, unless that was done.
 

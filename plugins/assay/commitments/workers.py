@@ -24,13 +24,14 @@ def workers(processes: int, prepare: Callable[[], None]) -> Iterator[Do]:
     """Give a way to do tasks in so many processes; with 1 this one does it all.
 
     Args:
-        processes: How many.
+        processes: How many; a process that may not have others does it all by itself.
         prepare: Called in each of them at once, while this one goes on: what it loads is there when the first task comes.
 
     Raises:
         CommitmentError: A process was ended from outside.
     """
-    if processes == 1:
+    # A daemonic process, such as a worker of Celery is, may not have children.
+    if processes == 1 or multiprocessing.current_process().daemon:
         yield lambda task, arguments: [task(*each) for each in arguments]
         return
     # A fresh interpreter has nothing of this one in memory, and no threads of its libraries.

@@ -29,7 +29,8 @@ CONTROL = "control.json"
 S3 = "s3://"
 
 _KEYS = {"format", "as_of", "flows_from", "files", "totals"}
-_PATH = re.compile(r"(balances|flows)/[A-Za-z0-9][A-Za-z0-9._=/-]*\.(parquet|csv|csv\.gz|csv\.zst)")
+_ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
+_PATH = re.compile(rf"(balances|flows)/[A-Za-z0-9][A-Za-z0-9._=/-]*({'|'.join(map(re.escape, _ENDINGS))})")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 20
 _MAX_CONTROL = 1 << 25
@@ -102,7 +103,8 @@ class Drop:
             SourceUnavailableError: The storage broke off.
             LedgerError: Its content is another.
         """
-        copy = folder / item.path.rpartition("/")[2]
+        # A name of our own: that of the dropped file could be one that stands in the folder already.
+        copy = folder / next(f"{item.sha256}{ending}" for ending in _ENDINGS if item.path.endswith(ending))
         digest = hashlib.sha256()
         with copy.open("wb") as file:
             for piece in _pieces(self.system, f"{self.folder}/{item.path}", self.name):
@@ -208,12 +210,13 @@ def _parsed(content: bytes, as_of: datetime, name: str) -> dict[str, Any]:
     totals = _objects(values["totals"], {name: int if name.endswith("count") else str for name in TOTAL_COLUMNS})
     if files is None or totals is None:
         raise fail("files or totals is not a list of objects of the format, or an amount is not a text")
-    paths = [item["path"] for item in files]
+    paths: set[str] = set()
     for item in files:
         if not _PATH.fullmatch(item["path"]) or ".." in item["path"] or not _HASH.fullmatch(item["sha256"]) or item["rows"] < 0:
             raise fail(f"the file {item['path'][:100]!r} has another name, rows or hash than the format allows")
-        if paths.count(item["path"]) > 1:
+        if item["path"] in paths:
             raise fail(f"it names {item['path']} twice")
+        paths.add(item["path"])
     start = values["flows_from"]
     if start is not None and not isinstance(start, str):
         raise fail("flows_from is neither a moment nor null")

@@ -8,6 +8,7 @@ type of its own: decimals and integers have one exact text, floats are refused.
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -42,8 +43,12 @@ _TEXTS = ("VARCHAR", "UUID", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYI
 _AMOUNTS = ("VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "DECIMAL")
 _MOMENTS = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.]\d{1,6})?Z"
+_IS_MOMENT = f"regexp_full_match(occurred_at, '{_MOMENT}') and try_cast(occurred_at as timestamptz) is not null"
 _MAX_LINE = 1 << 16
 _SHOWN = 300
+_QUOTED = re.compile(r'Original Line|value "')
+"""Where DuckDB's messages begin to quote the file: user ids and balances, which belong in no log."""
+_KINDS = re.compile(r"Expected Number of Columns: \d+ Found: \d+|Value with unterminated quote found|Invalid unicode|is not valid UTF8")
 
 _FLOWS = """
 create table flows as
@@ -93,7 +98,7 @@ class FilesLedger(LedgerSource):
         self, connection: duckdb.DuckDBPyConnection, texts: list[Path], previous_as_of: datetime, as_of: datetime
     ) -> list[tuple[str, ...]]:
         rows.register(connection, self._settings, texts)
-        moments = f"select {', '.join(FLOW_KEY)}, occurred_at from rows where not coalesce(regexp_full_match(occurred_at, '{_MOMENT}'), false) limit 1"
+        moments = f"select {', '.join(FLOW_KEY)}, occurred_at from rows where not coalesce({_IS_MOMENT}, false) limit 1"
         for *flow, moment in connection.execute(moments).fetchall():
             raise LedgerError(
                 f"occurred_at {moment!r} is not a UTC instant like 2023-02-17T16:00:00Z",
@@ -137,14 +142,23 @@ def _convert(connection: duckdb.DuckDBPyConnection, drop: Drop, item: DropFile, 
     except duckdb.Error as error:
         if is_full(str(error)):
             raise
-        said = " ".join(str(error).replace(str(copy), item.path).split())[:_SHOWN]
-        raise LedgerError(f"it cannot be read ({said})", subject=subject, next_step="have the ledger write the drop anew") from None
+        raise LedgerError(
+            f"it cannot be read ({_said(str(error).replace(str(copy), item.path))})",
+            subject=subject,
+            next_step="have the ledger write the drop anew",
+        ) from None
     finally:
         copy.unlink()
     if (found := pq.read_metadata(path).num_rows) != item.rows:
         raise LedgerError(
             f"it has {found} rows and {CONTROL} says {item.rows}", subject=subject, next_step="have the ledger write the drop anew"
         )
+
+
+def _said(text: str) -> str:
+    """What DuckDB says of a file, without what it quotes of it."""
+    words = _QUOTED.split(text)
+    return " ".join(" ".join([words[0], *_KINDS.findall(text)[:1] * (len(words) > 1)]).split())[:_SHOWN]
 
 
 def _csv(path: Path, columns: Sequence[str], subject: str) -> str:

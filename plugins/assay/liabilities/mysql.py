@@ -42,6 +42,7 @@ _VIEWS = {
         "amount": _EXACT,
     },
 }
+_ENGINE = "InnoDB"
 _PERIOD = "occurred_at > {} and occurred_at <= {}"
 
 
@@ -88,6 +89,16 @@ class MysqlLedger(LedgerSource):
                         subject=f"{self._name}, {schema}.{view}.{column}",
                         next_step="create the three views as docs/formats/ledger_sources.md describes, and grant select on them",
                     )
+        # A view has no engine, and the role sees no table below it; tables in the place of views are checked.
+        for name, engine in session.query(
+            "select table_name, engine from information_schema.tables where cast(table_schema as binary) = cast(%s as binary)", (schema,)
+        ):
+            if name in _VIEWS and engine not in (None, _ENGINE):
+                raise LedgerError(
+                    f"it is a table in {engine}, which knows no snapshot",
+                    subject=f"{self._name}, {schema}.{name}",
+                    next_step=f"alter it to {_ENGINE}",
+                )
 
     def _flows(self, session: MysqlSession, previous_as_of: datetime, as_of: datetime) -> list[tuple[str | None, ...]]:
         flows = f"{self._view('assay_flows')} where {_PERIOD.format(_moment(previous_as_of), _moment(as_of))}"

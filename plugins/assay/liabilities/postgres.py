@@ -8,6 +8,7 @@ their sums are published; each one is held to the rules there first.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -121,7 +122,7 @@ class PostgresLedger(LedgerSource):
                 raw.take(folder, folder.name)
 
     def _copy_part(self, statement: str, exported: str, snapshot: str, folder: Path) -> None:
-        limit = self._settings.memory_limit
+        limit = _share(self._settings.memory_limit, self._settings.ledger.readers)
         with transaction(self._uri, name=self._name, memory_limit=limit, exported=exported) as session:
             if session.identify().partition("/")[2] != snapshot.partition("/")[2]:
                 raise self._several_snapshots()
@@ -174,8 +175,8 @@ class PostgresLedger(LedgerSource):
             f"asset::text in ({_listed(assets)})",
             f"kind::text in ({_listed(FLOW_KINDS)})",
             f"account_type::text in ({_listed(self._settings.ledger.account_types)})",
-            "flow_id is not null",
-            "user_id is not null",
+            "flow_id::text <> ''",
+            "user_id::text <> ''",
             "amount::text ~ '^-?[0-9]+([.][0-9]+)?$'",
             f"length(rtrim(split_part(amount::text, '.', 2), '0')) <= case asset::text {decimals} end",
         )
@@ -192,6 +193,11 @@ def _moment(moment: datetime) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(quoted, names)) or "null"
+
+
+def _share(memory_limit: str, readers: int) -> str:
+    """What one reader may use, so that all of them together use no more than the limit."""
+    return re.sub(r"\d+([.]\d+)?", lambda found: str(float(found[0]) / readers), memory_limit, count=1)
 
 
 def _falls_to(reader: int, readers: int) -> str:

@@ -22,7 +22,7 @@ from pyarrow import ArrowInvalid
 
 from assay.config import Settings
 from assay.errors import ComputationError, EvidenceError, LedgerError
-from assay.lake import new_folder, private_folder, replacing_file
+from assay.lake import new_folder, private_folder, replacing_file, sha256_of
 from assay.liabilities import rows
 from assay.liabilities.disk import sweep
 
@@ -93,11 +93,9 @@ def liability_files(folder: Path) -> list[Path]:
         EvidenceError: The snapshot was not finished, or a file is missing, was added, or has another size.
     """
     try:
-        stated = json.loads((folder / _INDEX).read_text())
-    except (OSError, ValueError) as error:
-        raise EvidenceError(
-            f"its list of shards cannot be read ({type(error).__name__})", subject=str(folder), next_step="run liability_snapshot again"
-        ) from error
+        stated = {name: int(shard["size"]) for name, shard in json.loads(_index(folder)).items()}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise _unreadable(folder, error) from error
     there = {path.name: path.stat().st_size for path in (folder / _FOLDER).glob("*.parquet")}
     if wrong := sorted(name for name in stated.keys() | there.keys() if stated.get(name) != there.get(name)):
         problem = "is missing" if wrong[0] not in there else "does not belong there" if wrong[0] not in stated else "has another size"
@@ -107,6 +105,18 @@ def liability_files(folder: Path) -> list[Path]:
             next_step="bring it back from a backup, or run liability_snapshot again",
         )
     return [folder / _FOLDER / name for name in sorted(stated)]
+
+
+def shards_digest(folder: Path) -> str:
+    """Return what stands for the content of a snapshot's liabilities: the SHA-256 of its list of shards, which has that of every shard.
+
+    Args:
+        folder: Of the snapshot.
+
+    Raises:
+        EvidenceError: The snapshot was not finished.
+    """
+    return hashlib.sha256(_index(folder)).hexdigest()
 
 
 def write_shards(
@@ -142,8 +152,24 @@ def write_shards(
 def finish(folder: Path, files: Sequence[Path]) -> None:
     """Say that these files are all shards, and remove what was needed on the way."""
     with replacing_file(folder / _INDEX) as path:
-        path.write_text(json.dumps({file.name: file.stat().st_size for file in files}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({file.name: {"size": file.stat().st_size, "sha256": sha256_of(file)} for file in files}, indent=1) + "\n"
+        )
     shutil.rmtree(folder / _KEYED, ignore_errors=True)
+
+
+def _index(folder: Path) -> bytes:
+    """Return the list of shards as it stands."""
+    try:
+        return (folder / _INDEX).read_bytes()
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> EvidenceError:
+    return EvidenceError(
+        f"its list of shards cannot be read ({type(error).__name__})", subject=str(folder), next_step="run liability_snapshot again"
+    )
 
 
 def _begin(folder: Path, content: list[object]) -> None:

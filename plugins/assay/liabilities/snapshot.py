@@ -27,11 +27,20 @@ from assay.liabilities.files import FilesLedger
 from assay.liabilities.interface import LedgerSource, RawSnapshot
 from assay.liabilities.mysql import MysqlLedger
 from assay.liabilities.postgres import PostgresLedger
-from assay.liabilities.shards import UserKeys, finish, liability_files, write_shards
+from assay.liabilities.shards import UserKeys, finish, liability_files, shards_digest, write_shards
 from assay.liabilities.totals import write_control_totals, write_flows
 from assay.warehouse.session import session
 
-__all__ = ["MIN_SECRET_BYTES", "LiabilitySnapshot", "canonicalise", "extract", "liability_files", "needs_connection", "report_key"]
+__all__ = [
+    "MIN_SECRET_BYTES",
+    "LiabilitySnapshot",
+    "canonicalise",
+    "extract",
+    "liability_files",
+    "needs_connection",
+    "report_key",
+    "shards_digest",
+]
 
 MIN_SECRET_BYTES = 32
 """A shorter secret would be the weakest part of the keyed hash."""

@@ -31,8 +31,9 @@ def from_settings(settings: Settings | None = None, *, openapi: bool = False) ->
     settings = settings or Settings.load()
 
     def open_prover(tree: Path, index: Path) -> CutsProofs:
-        from assay.commitments.proving import Prover  # numba takes a second to load
+        from assay.commitments.pipeline import connection_of
+        from assay.commitments.proving import Prover
 
-        return Prover(tree, index, secret=secret_of(settings.ledger.pseudonym_connection))
+        return Prover(tree, index, secret=secret_of(connection_of(index)))
 
     return create_app(PublishedReports(settings, index_of=origin.index_of, open_prover=open_prover), AccessList(), openapi=openapi)

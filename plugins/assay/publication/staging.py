@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from assay import __version__
 from assay.chains.evidence import SUFFIX
-from assay.commitments.format import COMMITMENT_FILE, Commitment
+from assay.commitments.format import COMMITMENT_FILE, TOP_FILE, Commitment
 from assay.commitments.pipeline import TREE, report_of
 from assay.config import Settings
 from assay.errors import PublicationError
@@ -24,6 +24,7 @@ from assay.lake import new_folder
 from assay.publication import derived, facts, manifest
 from assay.publication.log import LogEntry
 from assay.publication.manifest import FILE_NAME, TABLES, Correction
+from assay.warehouse.session import quote_name, read_parquet, session
 
 _PIECE = 1 << 20
 _TREE_FILE = re.compile(r"commitment\.json|top\.parquet|(leaves|nodes)/\d{5}\.parquet")
@@ -113,21 +114,37 @@ def _copy_tree(tree: Path, folder: Path) -> None:
 
 
 def _check_tree(folder: Path, settings: Settings, as_of: datetime, revision: int) -> None:
-    """Hold the tree against the report and the tables, to the unit; they were computed apart from each other."""
+    """Hold the tree against the report and the tables, to the unit, leaf by leaf; they were computed apart from each other."""
     path = folder / TREE / COMMITMENT_FILE
     known = Commitment.read(path)
+
+    def fail(problem: str) -> PublicationError:
+        return PublicationError(problem, subject=str(path), next_step="clear commit_liabilities and what follows")
+
     if known.report != report_of(settings, as_of, revision):
-        raise PublicationError("it is of another report", subject=str(path), next_step="clear commit_liabilities and what follows")
+        raise fail("it is of another report")
+    shards = [f"{part}/{number:05d}.parquet" for part in ("leaves", "nodes") for number in range(known.shard_count)]
+    found = {file.relative_to(folder / TREE).as_posix() for file in (folder / TREE).rglob("*") if file.is_file()}
+    if found != {COMMITMENT_FILE, TOP_FILE, *shards}:
+        raise fail(f"the tree beside it has {len(found)} files, not those of {known.leaf_count} leaves")
+    leaves, sums = _sums(folder, known, settings.memory_limit)
+    if (leaves, sums) != (known.leaf_count, known.totals):
+        raise fail(f"its {leaves} leaves add up to {', '.join(map(str, sums))}, and it states {known.leaf_count} and {known.totals}")
     table = pq.read_table(folder / "tables" / "reserve_ratios.parquet", columns=["asset", "liabilities_gross"]).to_pylist()
     stated = {row["asset"]: int(row["liabilities_gross"]) for row in table}
     committed = {symbol: total for (symbol, _), total in zip(known.report.assets, known.totals, strict=True)}
     for asset in sorted(stated.keys() | committed.keys()):
         if stated.get(asset) != committed.get(asset):
-            raise PublicationError(
-                f"it adds up to {committed.get(asset)} base units of {asset}, and the tables say {stated.get(asset)}",
-                subject=str(path),
-                next_step="find which of the two is wrong before anything is published",
-            )
+            raise fail(f"it adds up to {committed.get(asset)} base units of {asset}, and the tables say {stated.get(asset)}")
+
+
+def _sums(folder: Path, known: Commitment, memory_limit: str) -> tuple[int, tuple[int, ...]]:
+    """Count the leaves that are really there, and add them up."""
+    files = sorted((folder / TREE / "leaves").glob("*.parquet"))
+    columns = ", ".join(f"sum({quote_name(symbol)})" for symbol in known.report.symbols)
+    with session(memory_limit=memory_limit) as connection:
+        count, *sums = connection.execute(f"select count(*), {columns} from {read_parquet(files)}").fetchall()[0]  # noqa: S608 - quoted names
+    return int(count), tuple(int(total) for total in sums)
 
 
 def _copy_evidence(evidence: Mapping[str, Path], folder: Path) -> None:

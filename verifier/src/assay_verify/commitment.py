@@ -35,6 +35,13 @@ def check(findings: Findings, folder: Path, manifest: Manifest, ratios: Sequence
             f"the tree is of {report.series} {report.as_of} revision {report.revision}, not of this report",
         )
         check.expect(published.in_manifest(manifest) == known.commitment, "the manifest carries another commitment than the tree's")
+        shards = range(-(-known.leaf_count // known.shard_leaves))
+        tree = {published.FILE_NAME, "top.parquet", *(f"{part}/{number:05d}.parquet" for part in ("leaves", "nodes") for number in shards)}
+        listed = {name for name in manifest.files if name.startswith(f"{published.FOLDER}/")}
+        check.expect(
+            listed == {f"{published.FOLDER}/{name}" for name in tree},
+            f"the manifest does not list the files of a tree of {known.leaf_count:,} leaves",
+        )
         owed = {row["asset"]: (row["decimals"], row["liabilities_gross"]) for row in ratios}
         committed = dict(zip(report.assets, zip(known.root.balances, known.limits, strict=True), strict=True))
         check.expect([asset for asset, _ in report.assets] == sorted(owed), "the tree is not over the assets of reserve_ratios")
