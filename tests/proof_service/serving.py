@@ -110,6 +110,8 @@ def serving(app: FastAPI, *, token: str | None = TOKEN) -> Iterator[httpx.Client
     """Serve an application with uvicorn on a free loopback port, and give a client that sends a token."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        # Whoever comes before the server is ready waits for it.
+        listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, server_header=False, timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
