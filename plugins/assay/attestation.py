@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from assay import coverage, handover, origin
+from assay import coverage, handover, origin, resources
 from assay.commitments import pipeline
 from assay.config import Settings
 from assay.errors import ComputationError, PublicationError, SourceBehindError
@@ -32,9 +32,8 @@ from assay.publication.manifest import Correction
 from assay.quality.validation import Dataset, validate_many
 from assay.warehouse import contracts, runner
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-SQL = PROJECT / "sql"
-CONTRACTS = PROJECT / "data" / "contracts"
+SQL = resources.folder("sql")
+CONTRACTS = resources.folder("contracts")
 
 _PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from assay import resources
 from assay.errors import QualityCrashError
 
-EXPECTATIONS = Path(__file__).resolve().parents[3] / "expectations"
+EXPECTATIONS = resources.folder("expectations")
 """Where the project's suites stand."""
 
 _SEVERITIES = {"critical", "warning"}
