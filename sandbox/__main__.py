@@ -19,7 +19,7 @@ from rich.console import Console
 from assay.lake import format_as_of
 
 if TYPE_CHECKING:
-    from sandbox.airflow import Airflow
+    from assay.orchestration.components import Airflow
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".sandbox"
@@ -54,8 +54,8 @@ def _attest(console: Console) -> int:
     from assay.attest import attest
     from assay.config import Settings
     from assay.errors import AssayError
+    from assay.orchestration.processes import StartError
     from assay.terminal import newest, show, verify
-    from sandbox.processes import StartError
     from sandbox.scenario import FIRST, SECOND
 
     started = time.monotonic()
@@ -76,6 +76,20 @@ def _attest(console: Console) -> int:
 
 
 def _airflow(console: Console, port: int) -> int:
+    from assay.errors import AssayError
+    from assay.orchestration.processes import StartError
+    from assay.orchestration.up import check_port
+
+    try:
+        check_port(port)
+        _serve_until_interrupted(console, port)
+    except (AssayError, StartError) as error:
+        console.print("[bold red]failed[/]", end=" ")
+        console.print(str(error), markup=False, soft_wrap=True)
+    return 1
+
+
+def _serve_until_interrupted(console: Console, port: int) -> None:
     with _running(console, port=port) as airflow:
         console.print(f"Airflow is at {airflow.api.url} (no login on this machine); Ctrl-C ends it and the sandbox")
         while True:
@@ -87,12 +101,16 @@ def _airflow(console: Console, port: int) -> int:
 def _running(console: Console, *, port: int | None) -> Iterator[Airflow]:
     """Start the sandbox and Airflow side by side; those of its components that read the sandbox's configuration come last."""
     from assay.attest import DAGS
-    from sandbox.airflow import Airflow
+    from assay.orchestration.components import Airflow
+    from assay.orchestration.processes import free_port
     from sandbox.deployment import Deployment
 
     started = time.monotonic()
     state = STATE / "run"
-    with Airflow(home=ROOT, folder=STATE, port=port) as airflow, ThreadPoolExecutor() as pool:
+    with (
+        Airflow(home=ROOT, logs=STATE, port=port or free_port(), environment=airflow_environment(STATE)) as airflow,
+        ThreadPoolExecutor() as pool,
+    ):
         serving = pool.submit(_serve, airflow)
         with Deployment(state, lake=ROOT / "data", say=console.print) as deployment:
             serving.result()
@@ -104,10 +122,25 @@ def _running(console: Console, *, port: int | None) -> Iterator[Airflow]:
 
 
 def _serve(airflow: Airflow) -> None:
-    from sandbox.airflow import migrate
+    from assay.orchestration.components import migrate
 
-    migrate(ROOT, STATE)
+    migrate(ROOT, STATE, {})
     airflow.start("api-server")
+
+
+def airflow_environment(state: Path) -> dict[str, str]:
+    """Return how the sandbox's Airflow differs from one that people log in to: nobody needs to, and nothing waits to be switched on."""
+    from assay.orchestration.processes import free_port
+
+    return {
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(state / "airflow_passwords.json"),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        # Short steps on one machine: a second of sleep between looks would be most of the time.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+    }
 
 
 @contextmanager

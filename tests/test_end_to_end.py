@@ -38,11 +38,13 @@ from assay.config import Settings
 from assay.errors import EvidenceError
 from assay.lake import format_as_of, sha256_of
 from assay.liabilities.snapshot import liability_files, report_key
+from assay.orchestration.components import Airflow, migrate
+from assay.orchestration.processes import free_port
 from assay.origin import find
 from assay.publication.log import Log
 from assay.publication.manifest import TABLES
 from assay.replay import replay
-from sandbox.airflow import Airflow, migrate
+from sandbox.__main__ import airflow_environment
 from sandbox.deployment import ROOT, Deployment
 from sandbox.scenario import FIRST, SECOND
 from tests.web.chromium import Browser, chromium
@@ -97,8 +99,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         # How soon a changed configuration changes the DAGs.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
     }
-    migrate(home, home)
-    with Airflow(home=home, folder=home) as airflow, Deployment(home / "sandbox", lake=home / "data") as deployment:
+    migrate(home, home, {})
+    environment = airflow_environment(home)
+    with (
+        Airflow(home=home, logs=home, port=free_port(), environment=environment) as airflow,
+        Deployment(home / "sandbox", lake=home / "data") as deployment,
+    ):
         airflow.start("api-server", environment=folders)
         airflow.start("scheduler", "dag-processor", "triggerer", environment=folders | deployment.environment)
         apis = {name: log_in(airflow, name, password) for name, password in users.items()}

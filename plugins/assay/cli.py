@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -10,10 +10,12 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,6 +23,7 @@ from rich.table import Table
 
 from assay import __version__
 from assay.config import Settings
+from assay.environment import load_environment
 from assay.errors import AssayError, ConfigError
 from assay.lake import format_as_of
 
@@ -36,30 +39,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
+    # Whatever started this program may have Ctrl-C ignored, and SIGTERM must end what was started.
+    signal.signal(signal.SIGTERM, _stop)
     try:
+        load_environment(given.config)
         return int(given.run(given, console))
     except AssayError as error:
         Console(stderr=True, highlight=False).print(f"assay: {error}", markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="assay", description="On-chain reserve attestation. The configuration is the file that ASSAY_CONFIG names."
+        prog="assay",
+        description="On-chain reserve attestation. Exit code 0 only if what was asked for held, 1 if it did not, 2 for a wrong command line.",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration; by default the one that ASSAY_CONFIG names, else ./assay.toml, else the one in AIRFLOW_HOME. "
+        "Variables in the file .env beside it are taken over, except those that are set already",
     )
     parser.add_argument("--version", action="version", version=f"assay {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_runs(commands)
+    _add_publications(commands)
+    _add_registry(commands)
+    commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
+    return parser
+
+
+def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = commands.add_parser("up", help="start Airflow with all its components for this configuration, until Ctrl-C")
+    up.add_argument("--port", type=int, help="of its UI and API on 127.0.0.1; by default that of ASSAY_AIRFLOW_URL, else 8080")
+    up.set_defaults(run=_up)
 
     attest = commands.add_parser("attest", help="run the snapshots of a moment through Airflow and wait for the publication")
-    attest.add_argument("--as-of", required=True, help="the attested moment in UTC: 2023-02-17T16:00:00Z")
-    attest.add_argument("--correction", help="why an already published moment is published again")
     attest.add_argument(
-        "--url", default=os.environ.get("ASSAY_AIRFLOW_URL", "http://127.0.0.1:8080"), help="Airflow's API server (ASSAY_AIRFLOW_URL)"
+        "--as-of",
+        required=True,
+        action="append",
+        metavar="MOMENT",
+        help="the attested moment in UTC: 2023-02-17T16:00:00Z; repeat it for several, the oldest first",
     )
+    attest.add_argument("--correction", metavar="WHY", help="why an already published moment is published again")
+    attest.add_argument("--unpause", action="store_true", help="switch the DAGs on where they are paused")
+    attest.add_argument("--no-watch", action="store_true", help="start the snapshots of one moment and return, without waiting for them")
+    attest.add_argument("--url", help="Airflow's API server; by default that of ASSAY_AIRFLOW_URL, else http://127.0.0.1:8080")
     attest.set_defaults(run=_attest)
 
-    commands.add_parser("status", help="list what was published").set_defaults(run=_status)
+    status = commands.add_parser("status", help="list what was published, what is under way, and what failed last")
+    status.add_argument("--url", help="Airflow's API server; by default that of ASSAY_AIRFLOW_URL, else http://127.0.0.1:8080")
+    status.set_defaults(run=_status)
 
+
+def _add_publications(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = commands.add_parser("show", help="print the ratio and delta tables of a publication")
     show.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
     show.set_defaults(run=_show)
@@ -83,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_argument("--output", type=Path, metavar="PATH", help="a new file, or a folder for --users; the terminal by default")
     proof.set_defaults(run=_proof)
 
+
+def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
     registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
 
@@ -108,35 +151,46 @@ def _parser() -> argparse.ArgumentParser:
     take.add_argument("file", type=Path, metavar="FILE", help="a CSV of `assay registry challenge` with its signatures filled in")
     take.set_defaults(run=_import)
 
-    commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
-    return parser
+
+def _up(given: argparse.Namespace, console: Console) -> int:
+    from assay.orchestration.up import up
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, _stop)
+    try:
+        up(Settings.load(), console, port=given.port)
+    except KeyboardInterrupt:
+        console.print("stopped; everything that was started has been ended")
+    return 0
 
 
 def _attest(given: argparse.Namespace, console: Console) -> int:
     from assay.airflow_api import AirflowApi
-    from assay.attest import attest
+    from assay.attest import attest, start
     from assay.lake import parse_as_of
+    from assay.orchestration.preflight import check_airflow, check_moments
     from assay.terminal import newest, show
 
-    as_of = format_as_of(parse_as_of(given.as_of))
-    with AirflowApi(given.url, token=os.environ.get("ASSAY_AIRFLOW_TOKEN")) as api:
-        attest(api, Settings.load(), [as_of], console, correction=given.correction)
     settings = Settings.load()
-    show(newest(settings, parse_as_of(as_of)), console)
+    moments = [format_as_of(parse_as_of(text)) for text in given.as_of]
+    check_moments(settings, moments, given.correction)
+    with AirflowApi.from_environment(given.url) as api:
+        check_airflow(api, settings=settings, unpause=given.unpause)
+        if given.no_watch:
+            start(api, settings, moments, console, correction=given.correction)
+            return 0
+        attest(api, settings, moments, console, correction=given.correction)
+    for moment in moments:
+        show(newest(settings, parse_as_of(moment)), console)
     return 0
 
 
-def _status(_given: argparse.Namespace, console: Console) -> int:
-    from assay.publication.log import Log
+def _status(given: argparse.Namespace, console: Console) -> int:
+    from assay.airflow_api import AirflowApi
+    from assay.orchestration.status import status
 
-    settings = Settings.load()
-    series = settings.lake / "publications" / settings.series
-    table = Table(title=f"{settings.entity}: publications in {series}", title_justify="left")
-    for name in ("as of", "revision", "published", "folder", "manifest SHA-256"):
-        table.add_column(name)
-    for entry in Log.read(series).entries:
-        table.add_row(format_as_of(entry.as_of), str(entry.revision), format_as_of(entry.published_at), entry.folder, entry.manifest_sha256)
-    console.print(table if table.row_count else f"nothing was published yet in {series}")
+    with AirflowApi.from_environment(given.url) as api:
+        status(Settings.load(), api, console)
     return 0
 
 

@@ -22,6 +22,7 @@ from assay.toml_table import TomlTable
 __all__ = [
     "APPROVALS",
     "CONFIG_VARIABLE",
+    "FILE_NAME",
     "MAX_DECIMALS",
     "Asset",
     "Chain",
@@ -38,6 +39,7 @@ __all__ = [
     "default_path",
 ]
 
+FILE_NAME = "assay.toml"
 CONFIG_VARIABLE = "ASSAY_CONFIG"
 """Environment variable that names the configuration file; `assay.toml` in AIRFLOW_HOME when unset."""
 
@@ -240,7 +242,7 @@ class Settings:
 def default_path() -> Path:
     """Return the configuration file in force: ASSAY_CONFIG, or `assay.toml` in AIRFLOW_HOME or the current folder."""
     named = os.environ.get(CONFIG_VARIABLE)
-    return Path(named) if named else Path(os.environ.get("AIRFLOW_HOME", ".")) / "assay.toml"
+    return Path(named) if named else Path(os.environ.get("AIRFLOW_HOME", ".")) / FILE_NAME
 
 
 def _prices(raw: TomlTable) -> PriceSettings:

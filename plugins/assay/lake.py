@@ -14,13 +14,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from assay.errors import ConfigError
 
 _AS_OF_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _CHUNK = 1 << 20
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How far a moment may lie ahead of this machine's clock and still count as the present."""
 
 
 def parse_as_of(text: str) -> datetime:
@@ -38,6 +41,22 @@ def parse_as_of(text: str) -> datetime:
         return datetime.strptime(text, _AS_OF_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
         raise ConfigError(f"{text!r} is not a date: {error}", subject="as_of", next_step="write it like 2023-02-17T16:00:00Z") from error
+
+
+def check_as_of(as_of: datetime, *, now: datetime) -> None:
+    """Refuse a moment in the future: nothing of it can be read, and waiting for it would keep every other moment from running.
+
+    A scheduled run starts at the very moment that it attests to, and clocks differ a little, so a minute ahead is still the present.
+
+    Raises:
+        ConfigError: It lies further ahead.
+    """
+    if as_of > now + CLOCK_TOLERANCE:
+        raise ConfigError(
+            f"{format_as_of(as_of)} is in the future (it is {format_as_of(now)} here)",
+            subject="as_of",
+            next_step="name a moment that has passed, or correct the machine's clock",
+        )
 
 
 def format_as_of(as_of: datetime) -> str:
