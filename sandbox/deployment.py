@@ -136,7 +136,7 @@ class Deployment:
             kind = BitcoinNode if chain == "bitcoin" else litecoin.LitecoinNode
             yield from (kind(folder=folder, mined=mined) for folder in folders)
             return
-        facts = _shipped("known_chains")[chain]
+        facts = _known("chains")[chain]
         token = facts["tokens"]["USDT"]["contract"]
         yield from (
             EvmNode(folder=folder, chain=chain, chain_id=facts["chain_id"], plans=plans, token_contract=token, request=_request(chain))
@@ -146,7 +146,7 @@ class Deployment:
     def _write_registry(self, plans: list[WalletPlan], addresses: dict[str, dict[int, str]]) -> None:
         registry = self.folder / "registry"
         registry.mkdir()
-        known = _shipped("known_chains")
+        known = _known("chains")
         chains: dict[str, Any] = {}
         for chain in addresses:
             facts = known[chain]
@@ -160,7 +160,7 @@ class Deployment:
             ]
             # The sandbox's clocks tick twice a day, so its snapshot blocks may lie an hour before the moment.
             chains[chain] = facts | {"max_distance_seconds": 3600, "sources": named}
-        known_assets = _shipped("known_assets")
+        known_assets = _known("assets")
         assets = {symbol: known_assets[symbol] | stated for symbol, stated in _shipped("assets").items()}
         if "litecoin" in addresses:
             assets["LTC"] = known_assets["LTC"]
@@ -234,6 +234,12 @@ def _request(chain: str) -> Request | None:
     if chain not in WALLETS:
         return None
     return Request(entity=_ENTITY, series=_SERIES, chain=chain, index=WALLETS[chain])
+
+
+def _known(name: str) -> dict[str, Any]:
+    from assay.catalogue import FOLDER
+
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text())
 
 
 def _shipped(name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 
+from assay.catalogue import FOLDER
 from assay.chains import families
 from assay.chains.evidence import EvidenceArchive
 from assay.chains.interface import Balance, Reader, SnapshotBlock
@@ -166,16 +167,13 @@ def test_without_its_line_the_family_is_unknown(settings: Settings, monkeypatch:
 
 def test_the_further_evm_chain_is_the_one_in_the_catalogue() -> None:
     sources, chain, asset = (tomllib.loads(text) for text in blocks("toml"))
-    folder = ROOT / "data" / "registry"
-    assert chain["celo"] == tomllib.loads((folder / "known_chains.toml").read_text())["celo"]
-    assert asset["CELO"] == tomllib.loads((folder / "known_assets.toml").read_text())["CELO"]
+    assert chain["celo"] == tomllib.loads((FOLDER / "chains.toml").read_text())["celo"]
+    assert asset["CELO"] == tomllib.loads((FOLDER / "assets.toml").read_text())["CELO"]
     assert list(sources["celo"]) == ["sources"]
 
 
 def test_the_further_evm_chain_needs_nothing_but_its_sources_assets_and_wallets(config_file: Path) -> None:
     registry = config_file.parent / "registry"
-    for name in ("known_assets.toml", "known_chains.toml"):
-        (registry / name).write_text((ROOT / "data" / "registry" / name).read_text())
     (registry / "chains.toml").write_text(blocks("toml")[0])
     (registry / "assets.toml").write_text("[CELO]\n[USDT]\n")
     (registry / "wallets.csv").write_text(

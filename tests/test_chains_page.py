@@ -18,7 +18,7 @@ from assay.config_chains import read_catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "chains.md"
-ASSETS, CHAINS = read_catalogue(ROOT / "data" / "registry")
+ASSETS, CHAINS = read_catalogue()
 HEADINGS = ("chain", "native", "tokens", "past heights", "finality", "evidence", "tested against")
 
 _WRITTEN = "answers written from the API's documentation"

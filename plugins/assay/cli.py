@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|show|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -128,6 +128,10 @@ def _add_publications(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
     registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
+
+    facts = registry.add_parser("show", help="print the facts of assets and chains that are in force, and where each comes from")
+    facts.add_argument("chain", nargs="?", metavar="CHAIN", help="one chain alone; any that the catalogue knows")
+    facts.set_defaults(run=_show_registry)
 
     slot = registry.add_parser("slot", help="find where an EVM token's contract keeps its balances")
     slot.add_argument("--chain", required=True, help="name of the chain in chains.toml")
@@ -261,11 +265,21 @@ def _proof(given: argparse.Namespace, console: Console) -> int:
 
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:
     from assay.registry import check_registry
+    from assay.registry_facts import superfluous
 
     settings = Settings.load()
     wallets = check_registry(settings)
+    for sentence in superfluous(settings.registry):
+        console.print(sentence, soft_wrap=True)
     for chain in settings.chains:
         console.print(f"{chain}: {sum(wallet.chain == chain for wallet in wallets)} wallets")
+    return 0
+
+
+def _show_registry(given: argparse.Namespace, _console: Console) -> int:
+    from assay.registry_facts import describe
+
+    sys.stdout.write("\n".join(describe(Settings.load(), given.chain)) + "\n")
     return 0
 
 

@@ -154,11 +154,11 @@ class Settings:
 
     Attributes:
         path: The file it was read from.
-        digest: SHA-256 over the digests of the configuration file, `wallets.csv`, and the registry's TOML files; the manifest carries it.
+        digest: SHA-256 over the digests of the configuration file, the registry's files, and the catalogue; the manifest carries it.
         series: Name of the reporting entity's line of publications, a folder name.
         entity: The reporting entity, for people.
         lake: Root folder of raw, snapshot, marts and publications.
-        registry: Folder of `assets.toml`, `chains.toml`, `wallets.csv`, and what is known to everybody (`config_chains.py`).
+        registry: Folder of `assets.toml`, `chains.toml` and `wallets.csv`.
         schedule: Cron expression in UTC for the snapshots; the attested moment is the cron time.
         chunk_size: Wallets read by one task.
         memory_limit: For each DuckDB session.
@@ -202,7 +202,8 @@ class Settings:
 
         Args:
             path: The file; by default the one that ASSAY_CONFIG names, or `assay.toml` in AIRFLOW_HOME.
-            registry_folder: The registry, where it doesn't stand in the place that the file names: a copy that was kept.
+            registry_folder: A registry that was kept with its publication, the catalogue as it was then included, in the place of the one that
+                the file names.
 
         Raises:
             ConfigError: A file is missing or malformed, a key is unknown, or two entries contradict each other.
@@ -214,7 +215,7 @@ class Settings:
             ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "commitment", "notes"),
         )
         folder = (registry_folder or path.parent / raw.text("registry")).resolve()
-        registry = read_registry(folder)
+        registry = read_registry(folder, kept=registry_folder is not None)
         settings = cls(
             path=path,
             digest=_combine(digest, _digest_of(folder / "wallets.csv"), _digest_of(folder / "descriptors.csv"), *registry.digests),

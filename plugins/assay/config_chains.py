@@ -1,8 +1,7 @@
 """Assets and chains: what the registry's TOML files say of them.
 
-`assets.toml` and `chains.toml` say what is counted and whom is asked. Facts that are the same for everybody stand beside them in
-`known_assets.toml` and `known_chains.toml`: whatever an entry of the same name does not state itself is taken from there. Either may
-be missing; then nothing is taken over.
+`assets.toml` and `chains.toml` say what is counted and whom is asked. Facts that are the same for everybody ship with the program in its
+catalogue: whatever an entry of the same name does not state itself is taken from there.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from assay.catalogue import Catalogue, copies
+from assay.catalogue.differences import check_copies
+from assay.catalogue.entries import check_without, known_chain, merged_chain
 from assay.errors import ConfigError
 from assay.toml_table import TomlTable
-
-_IDENTITY = ("family", "asset", "network", "chain_id", "genesis")
-"""Keys that make a chain the one that it is: an entry that states another value for one of them is another chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +144,7 @@ class Registry:
     Attributes:
         assets: By symbol.
         chains: By name.
-        digests: SHA-256 of each file, empty for one that may be missing and is.
+        digests: SHA-256 of `assets.toml`, `chains.toml`, and both files of the catalogue in force; empty where a kept registry has none.
     """
 
     assets: Mapping[str, Asset]
@@ -153,63 +152,48 @@ class Registry:
     digests: tuple[str, ...]
 
 
-def read_registry(folder: Path) -> Registry:
+def read_registry(folder: Path, *, kept: bool = False) -> Registry:
     """Read assets and chains, with what is known of them taken over.
 
+    Args:
+        folder: Of `assets.toml` and `chains.toml`.
+        kept: It is a registry that was kept with its publication: the catalogue is the copy that was kept with it, not today's.
+
     Raises:
-        ConfigError: A file is missing or malformed, or a key is unknown or missing.
+        ConfigError: A file is missing or malformed, a key is unknown or missing, or a copy of the catalogue contradicts the catalogue.
     """
     assets_raw, assets_digest = TomlTable.read(folder / "assets.toml")
     chains_raw, chains_digest = TomlTable.read(folder / "chains.toml")
-    known_assets, known_assets_digest = _read_known(folder / "known_assets.toml")
-    known_chains, known_chains_digest = _read_known(folder / "known_chains.toml")
-    assets = {symbol: assets_raw.table(symbol).over(known_assets.table(symbol)).build(Asset, symbol=symbol) for symbol in assets_raw.values}
-    chains = {
-        name: _used_chain(chains_raw.table(name), known_chains.table(name) if name in known_chains.values else None, name, assets)
-        for name in chains_raw.values
+    catalogue = Catalogue.copied(folder) if kept else Catalogue.shipped()
+    if not kept and copies(folder):
+        check_copies(folder, assets_raw, chains_raw, catalogue)
+    assets = {
+        symbol: assets_raw.table(symbol).over(catalogue.assets.table(symbol)).build(Asset, symbol=symbol) for symbol in assets_raw.values
     }
-    digests = (assets_digest, chains_digest, known_assets_digest, known_chains_digest)
-    return Registry(MappingProxyType(assets), MappingProxyType(chains), digests)
+    chains = {name: _used_chain(chains_raw.table(name), catalogue.chains, name, assets) for name in chains_raw.values}
+    return Registry(MappingProxyType(assets), MappingProxyType(chains), (assets_digest, chains_digest, *catalogue.digests))
 
 
-def read_catalogue(folder: Path) -> tuple[dict[str, Asset], dict[str, Chain]]:
-    """Return all that is known beside a registry: assets by symbol, and chains by name, without sources.
+def read_catalogue() -> tuple[dict[str, Asset], dict[str, Chain]]:
+    """Return all that is known: assets by symbol, and chains by name, without sources.
 
     Raises:
-        ConfigError: A file is malformed, or a key is unknown or missing.
+        ConfigError: A file of the catalogue is malformed, or a key is unknown or missing.
     """
-    assets, _ = _read_known(folder / "known_assets.toml")
-    chains, _ = _read_known(folder / "known_chains.toml")
+    catalogue = Catalogue.shipped()
     return (
-        {symbol: assets.table(symbol).build(Asset, symbol=symbol) for symbol in assets.values},
-        {name: _chain(chains.table(name), name) for name in chains.values},
+        {symbol: catalogue.assets.table(symbol).build(Asset, symbol=symbol) for symbol in catalogue.assets.values},
+        {name: _chain(catalogue.chains.table(name), name) for name in catalogue.chains.values},
     )
 
 
-def _read_known(path: Path) -> tuple[TomlTable, str]:
-    return TomlTable.read(path) if path.exists() else (TomlTable(str(path), {}), "")
-
-
-def _used_chain(raw: TomlTable, known: TomlTable | None, name: str, assets: Collection[str]) -> Chain:
-    """Build a chain of chains.toml, with what is known of it taken over where it is the same chain."""
+def _used_chain(raw: TomlTable, known_chains: TomlTable, name: str, assets: Collection[str]) -> Chain:
+    known = known_chain(raw, known_chains, name)
     if known is not None:
         # What is wrong there is said with that file's name.
         _chain(known, name)
-    if known is None or any(raw.values.get(key, value) != value for key, value in known.values.items() if key in _IDENTITY):
-        return _chain(raw, name)
-    left_out = raw.texts("without")
-    stated, offered = raw.table("tokens").values, known.table("tokens").values
-    for symbol in left_out:
-        if symbol not in offered or symbol in stated:
-            raise raw.fail(f"without names {symbol!r}, which {'it states itself' if symbol in stated else 'nothing is known of here'}")
-    tokens = {symbol: token for symbol, token in offered.items() if symbol in assets and symbol not in left_out}
-    for symbol in stated:
-        mine = raw.table("tokens").table(symbol)
-        # Another contract has its balances elsewhere and its decimals may be others: nothing of the known one holds for it.
-        takes_over = symbol in offered and "contract" not in mine.values
-        tokens[symbol] = {**offered[symbol], **mine.values} if takes_over else mine.values
-    merged = raw.without("without", "tokens").over(known, "tokens")
-    return _chain(TomlTable(merged.subject, {**merged.values, "tokens": tokens}), name)
+        check_without(raw, known)
+    return _chain(merged_chain(raw, known, assets), name)
 
 
 def _chain(raw: TomlTable, name: str) -> Chain:

@@ -1,6 +1,6 @@
 """Where a publication came from: a private note of everything that it was computed from and that it does not contain itself.
 
-One folder a publication, `<lake>/marts/origins/<SHA-256 of its manifest>/`: a copy of the configuration as it was, and `origin.json`
+One folder a publication, `<lake>/marts/origins/<SHA-256 of its manifest>/`: a copy of the configuration as it was, with the catalogue, and `origin.json`
 with the places and digests of the snapshots. With the publication's own evidence that is all that `replay.py` needs.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from assay import catalogue
 from assay.config import Settings
 from assay.errors import EvidenceError
 from assay.lake import private_folder, replacing_file, sha256_of
@@ -61,6 +62,7 @@ def keep(settings: Settings, manifest_sha256: str, inputs: Mapping[str, Any], pr
     shutil.copyfile(settings.path, folder / _CONFIG)
     shutil.rmtree(folder / _REGISTRY, ignore_errors=True)
     shutil.copytree(settings.registry, folder / _REGISTRY, copy_function=shutil.copyfile)
+    catalogue.keep(folder / _REGISTRY)
     liabilities = Path(inputs["liabilities"])
     wallets = Path(inputs["wallets"])
     files = [

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from assay.config_chains import read_catalogue
 from assay.errors import RegistryError, SourceMismatchError
 from sandbox.anvil import GENESIS_TIME, TREASURY, Anvil
 
-ASSETS, CHAINS = read_catalogue(Path(__file__).resolve().parent.parent.parent / "data" / "registry")
+ASSETS, CHAINS = read_catalogue()
 CELO = replace(CHAINS["celo"], sources=(Source(name="celo_a", kind="jsonrpc", connection="unused"),))
 NOBODY = "0x00000000000000000000000000000000000000fF"
 

@@ -22,7 +22,7 @@ from assay.errors import RegistryError
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 FILE = REPOSITORY.parent / "shared" / "addresses" / "okx.json"
-_, CHAINS = read_catalogue(REPOSITORY / "data" / "registry")
+_, CHAINS = read_catalogue()
 
 pytestmark = pytest.mark.skipif(not FILE.exists(), reason=f"the list of addresses is not there: {FILE}")
 

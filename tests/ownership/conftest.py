@@ -49,7 +49,9 @@ def settings(config_file: Path, nodes: dict[str, Node], chain: str) -> Settings:
         text += '[[bitcoin.sources]]\nname = "bitcoin_b"\nkind = "electrum"\nconnection = "assay_bitcoin_b"\n'
         chains = text.replace("confirmations = 6", "confirmations = 6\nmax_distance_seconds = 3600")
     else:
-        chains = chains[begin:].replace('finality = "finalized"', 'finality = "finalized"\nproofs = true\nmax_distance_seconds = 3600')
+        chains = chains[begin:].replace(
+            'finality = "finalized"', 'finality = "finalized"\nproofs = true\nwithout = ["USDT"]\nmax_distance_seconds = 3600'
+        )
         chains = chains[: chains.index("[ethereum.tokens")] + chains[chains.index("[[ethereum.sources") :]
     (folder / "chains.toml").write_text(chains)
     rows = [f"{chain},{nodes[chain].addresses[plan.index]},{plan.custody},{plan.encumbrance},w{plan.index}" for plan in PLANS[chain]]

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
 VECTORS = REPOSITORY.parent / "shared" / "vectors"
 OKX = VECTORS / "okx" / "signature_vectors.json"
 SUMMA = VECTORS / "summa" / "signatures.csv"
-CHAINS = read_catalogue(REPOSITORY / "data" / "registry")[1]
+CHAINS = read_catalogue()[1]
 COUNTED = {
     "bip137": 3,
     "bitcoin_multisig": 7,
