@@ -1,0 +1,1 @@
+"""What knows Airflow: components, API, notices, links and pages."""
