@@ -67,10 +67,11 @@ def commit_liabilities(inputs: dict[str, Any]) -> str:
     """Build the sum tree over the liabilities, and the private index of its leaves."""
     from assay.commitments import pipeline
     from assay.connections import secret_of
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = run.private_folder("marts", "commitment")
-    return str(pipeline.commit(run.settings, run.as_of, inputs, folder, secret_of=secret_of))
+    return str(task_logs.of_commitment(run.settings, pipeline.commit(run.settings, run.as_of, inputs, folder, secret_of=secret_of)))
 
 
 @linked_task(execution_timeout=timedelta(hours=2))
@@ -102,10 +103,12 @@ def validate(inputs: dict[str, Any], tables: str) -> str:
 def stage_publication(inputs: dict[str, Any], prices: str, commitment: str, tables: str) -> dict[str, str]:
     """Build the whole publication aside."""
     from assay import attestation
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = run.folder("marts", "staged")
-    return attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(commitment), Path(tables), folder)
+    staged = attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(commitment), Path(tables), folder)
+    return task_logs.of_staged(staged)
 
 
 @linked_task(operator=PublishingOperator, outlets=[PUBLICATION], execution_timeout=timedelta(minutes=30))

@@ -50,7 +50,7 @@ def test_a_failed_task_is_told_by_mail_and_to_the_webhook_in_its_own_words(chann
     notices.tell_failed_task(failed(WRONG, map_index=3, name="ethereum_a 3: 0x01 to 0x09"))
     [mail], [(path, payload)] = mails, posted
     assert path == "/services/key"
-    assert mail["Subject"] == payload["subject"] == "Assay, test: ethereum.read_ethereum_a of reserve_snapshot failed"
+    assert mail["Subject"] == payload["subject"] == "Assay, test, 2023-02-17T16:00:00Z: ethereum.read_ethereum_a of reserve_snapshot failed"
     assert (mail["From"], mail["To"]) == ("assay@custodian.example", "finance@custodian.example, risk@custodian.example")
     body = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
     for text in (body, payload["text"]):
@@ -115,8 +115,9 @@ def test_a_deadline_that_has_passed_is_told_from_the_triggerer(channels: Any) ->
     run = {"dag_id": "reserve_attestation", "dag_run_id": "asset__1", "state": "running", "partition_key": MOMENT, "conf": None}
     through = asyncio.run(notices.tell_missed_deadline({"dag_run": run, "deadline": {}}))
     assert through == "mail, chat"
-    assert mails[0]["Subject"] == "Assay, test: reserve_attestation is late"
-    assert "72 hours after its moment; its state is running" in posted[0][1]["text"]
+    assert mails[0]["Subject"] == "Assay, test, 2023-02-17T16:00:00Z: reserve_attestation is late"
+    assert "72 hours after its moment, or after its start if that was later; its state is running" in posted[0][1]["text"]
+    assert "look at what it waits for" in posted[0][1]["text"]
 
 
 def test_a_shortfall_is_told_with_the_amount_and_a_whole_publication_only_where_it_is_asked_for(channels: Any) -> None:
@@ -124,7 +125,7 @@ def test_a_shortfall_is_told_with_the_amount_and_a_whole_publication_only_where_
     arguments = {"folder": "2023-02-17T160000Z", "dag_id": "reserve_attestation", "run_id": "asset__1", "moment": MOMENT}
     short = notices.of_publication(settings, **arguments, short={"BTC": "1.50000000 BTC"})
     assert short.kind == "shortfall"
-    assert short.subject == "Assay, test: published, and BTC is short by 1.50000000 BTC"
+    assert short.subject == "Assay, test, 2023-02-17T16:00:00Z: published, and BTC is short by 1.50000000 BTC"
     assert notices.of_publication(settings, **arguments, short={}).kind == "published"
     assert notices.tell(settings, short) == ["mail", "chat"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from assay.money import format_amount
 from assay.publication import manifest
 from assay.publication.log import Log, LogEntry
 from assay.publication.publish import series_folder
+from assay.publication.report import amount, stored_ratio
 
 _NONE = "\N{EN DASH}"
-_MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,9 @@ class Difference:
         revision: Of the staged publication.
         before: The publication that it is compared with; None for a first one.
         ratios: Every asset of either side.
-        added: Statements of the coverage table that the one before did not have.
-        removed: Statements that it had, and this one does not.
+        added: Statements of the coverage table about something that the one before did not speak of; warnings first.
+        removed: Statements about something that this one does not speak of.
+        changed: Pairs of statements about the same thing, before and now.
         wallets: Wallets before and now.
     """
 
@@ -51,6 +53,7 @@ class Difference:
     ratios: list[Ratio]
     added: list[dict[str, Any]]
     removed: list[dict[str, Any]]
+    changed: list[tuple[dict[str, Any], dict[str, Any]]]
     wallets: tuple[int | None, int]
 
 
@@ -73,8 +76,9 @@ def compare(settings: Settings, staged: Path) -> Difference:
         revision=revision,
         before=before,
         ratios=[_ratio(asset, then.get(asset), now.get(asset)) for asset in sorted(then.keys() | now.keys())],
-        added=[row for key, row in has.items() if key not in had],
-        removed=[row for key, row in had.items() if key not in has],
+        added=_by_severity(row for key, row in has.items() if key not in had),
+        removed=_by_severity(row for key, row in had.items() if key not in has),
+        changed=[(had[key], has[key]) for key in had if key in has and _said(had[key]) != _said(has[key])],
         wallets=(_wallets(old) if old else None, _wallets(staged)),
     )
 
@@ -93,9 +97,18 @@ def _ratios(folder: Path | None) -> dict[str, dict[str, Any]]:
     return {row["asset"]: row for row in pq.read_table(folder / "tables" / "reserve_ratios.parquet").to_pylist()}
 
 
-def _coverage(folder: Path | None) -> dict[tuple[str, ...], dict[str, Any]]:
+def _coverage(folder: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the statements by what they are about; the item is the table's key."""
     rows = pq.read_table(folder / "tables" / "coverage.parquet").to_pylist() if folder else []
-    return {(row["area"], row["item"], row["severity"], row["description"], str(row["count"])): row for row in rows}
+    return {row["item"]: row for row in rows}
+
+
+def _said(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["severity"], row["description"], row["count"]
+
+
+def _by_severity(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (row["severity"] != "warning", row["item"]))
 
 
 def _wallets(folder: Path) -> int:
@@ -110,7 +123,7 @@ def _ratio(asset: str, before: dict[str, Any] | None, now: dict[str, Any] | None
         # Decimals may differ where an asset's registry entry changed; then the two are not comparable as they stand.
         if before["decimals"] != now["decimals"]:
             return "decimals differ"
-        return format_amount(int(now[column]) - int(before[column]), now["decimals"], sign=True).replace("-", _MINUS)
+        return amount(int(now[column]) - int(before[column]), now["decimals"], sign=True)
 
     return Ratio(
         asset=asset,
@@ -125,15 +138,8 @@ def _shown(row: dict[str, Any] | None) -> dict[str, str] | None:
     if row is None:
         return None
     return {
-        "reserves": format_amount(int(row["reserves"]), row["decimals"]).replace("-", _MINUS),
-        "liabilities": format_amount(int(row["liabilities_gross"]), row["decimals"]).replace("-", _MINUS),
-        "ratio": _NONE if row["ratio_gross"] is None else _percent(row["ratio_gross"]),
+        "reserves": amount(int(row["reserves"]), row["decimals"]),
+        "liabilities": amount(int(row["liabilities_gross"]), row["decimals"]),
+        "ratio": stored_ratio(row["ratio_gross"]),
         "covered": "yes" if row["fully_backed"] else f"no, short by {format_amount(-int(row['surplus']), row['decimals'])}",
     }
-
-
-def _percent(ratio: Any) -> str:
-    """Write a ratio of eight decimals as a percentage with two, rounded down."""
-    from assay.publication.report import stored_ratio
-
-    return stored_ratio(ratio)

@@ -28,6 +28,8 @@ _ROWS = " Broken by "
 """Stands in a `ComputationError` before the rows that break a rule."""
 _LONGEST = 2000
 _SECONDS = 20
+_WAITING = "look at what it waits for: finality, the ledger's closing, an approval, a pool"
+_AFTER_DEADLINE = {"failed": "mend what its failed task names, then start the moment again"}
 _REASONS = {
     "timed_out": "It took longer than its dagrun_timeout",
     "all_tasks_deadlocked": "None of its tasks could run any more",
@@ -100,7 +102,7 @@ def of_task(settings: Settings, context: Mapping[str, Any]) -> Notice:
         "log": address,
         "runbook": places.from_outside(places.runbook(settings.notices, kind)),
     }
-    return Notice(kind="failure", subject=f"Assay, {settings.series}: {instance.task_id} of {instance.dag_id} failed", lines=lines)
+    return Notice(kind="failure", subject=_subject(settings, lines, f"{instance.task_id} of {instance.dag_id} failed"), lines=lines)
 
 
 def of_run(settings: Settings, context: Mapping[str, Any]) -> Notice:
@@ -114,7 +116,7 @@ def of_run(settings: Settings, context: Mapping[str, Any]) -> Notice:
         "log": places.task_address(dag_id=dag_id, run_id=run_id),
         "runbook": places.from_outside(places.runbook(settings.notices)),
     }
-    return Notice(kind="failure", subject=f"Assay, {settings.series}: the run of {dag_id} failed", lines=lines)
+    return Notice(kind="failure", subject=_subject(settings, lines, f"the run of {dag_id} failed"), lines=lines)
 
 
 def of_deadline(settings: Settings, context: Mapping[str, Any]) -> Notice:
@@ -122,12 +124,12 @@ def of_deadline(settings: Settings, context: Mapping[str, Any]) -> Notice:
     run = context["dag_run"]
     dag_id, run_id, state = run["dag_id"], run["dag_run_id"], run.get("state")
     lines = _run_lines(settings, dag_id, run_id, _moment_of(run.get("partition_key"), run.get("conf") or {})) | {
-        "error": f"It had not ended well {settings.notices.deadline_hours} hours after its moment; its state is {state}, so nothing was "
-        "published by then. Next step: look at what it waits for: finality, the ledger's closing, an approval, a pool.",
+        "error": f"It had not ended well {settings.notices.deadline_hours} hours after its moment, or after its start if that was later; its "
+        f"state is {state}, so it has published nothing. Next step: {_AFTER_DEADLINE.get(str(state), _WAITING)}.",
         "log": places.task_address(dag_id=dag_id, run_id=run_id),
         "runbook": places.from_outside(places.runbook(settings.notices, "a-deadline-has-passed")),
     }
-    return Notice(kind="deadline", subject=f"Assay, {settings.series}: {dag_id} is late", lines=lines)
+    return Notice(kind="deadline", subject=_subject(settings, lines, f"{dag_id} is late"), lines=lines)
 
 
 def of_publication(settings: Settings, *, folder: str, dag_id: str, run_id: str, moment: str, short: Mapping[str, str]) -> Notice:
@@ -152,7 +154,7 @@ def of_publication(settings: Settings, *, folder: str, dag_id: str, run_id: str,
         lines |= {"runbook": places.from_outside(places.runbook(settings.notices, "an-asset-is-short"))}
     return Notice(
         kind="shortfall" if short else "published",
-        subject=f"Assay, {settings.series}: published, and {verdict}",
+        subject=_subject(settings, lines, f"published, and {verdict}"),
         lines=lines,
     )
 
@@ -201,6 +203,10 @@ async def tell_missed_deadline(context: Mapping[str, Any]) -> str:
 
 def _run_lines(settings: Settings, dag_id: str, run_id: str, moment: str) -> dict[str, str]:
     return {"series": settings.series, "moment": moment or "none", "dag": dag_id, "run": run_id}
+
+
+def _subject(settings: Settings, lines: Mapping[str, str], what: str) -> str:
+    return f"Assay, {settings.series}, {lines['moment']}: {what}"
 
 
 def _moment_of(partition_key: str | None, params: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from assay.config import Settings
 from assay.errors import AssayError, ConfigError
+from assay.orchestration import data_docs as docs
 from assay.orchestration import difference
 from assay.publication.publish import series_folder
 
@@ -33,14 +34,15 @@ _RUN = re.compile(r"[0-9a-f]{12}")
 _FOLDER = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(\.r[1-9]\d{0,5})?")
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-# Data Docs bring scripts and styles of their own inside the page. As a sandboxed document they cannot act as whoever is logged in.
+# Data Docs show what stands in rows, and ask other servers for scripts and styles: as a sandboxed document without any of them they can
+# neither act as whoever is logged in nor tell anybody.
 _DOCS_POLICY = (
-    "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline' 'self'; "
-    "img-src 'self' data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline' 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "private, no-store"}
 
-app = FastAPI(title="Assay", openapi_url=None, docs_url=None, redoc_url=None)
+app = FastAPI(title="Assay", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
 _READERS = [Depends(requires_access_dag("GET", param_dag_id=_DAG))]
 _OPERATORS = [Depends(requires_access_dag("PUT", param_dag_id=_DAG))]
@@ -75,7 +77,12 @@ def staged_difference(as_of: str, run: str, settings: _Configured) -> Response:
 def data_docs(as_of: str, run: str, path: str, settings: _Configured) -> Response:
     """Show the results of the expectations."""
     root = settings.lake / "quality" / "attestation" / _part(_SLUG, as_of) / _part(_RUN, run) / "docs"
-    return _file(root / (path or "index.html"), _DOCS_POLICY, within=root)
+    if path not in {"", "index.html"}:
+        found = _found(root / path, root)
+        return HTMLResponse(docs.readable(found), headers=_headers(_DOCS_POLICY)) if found.suffix == ".html" else _sent(found, _DOCS_POLICY)
+    if not root.is_dir():
+        raise _missing()
+    return HTMLResponse(docs.index(root), headers=_headers(_DOCS_POLICY))
 
 
 @app.get("/published/{folder}/report.html", dependencies=_READERS)
@@ -118,17 +125,24 @@ def _part(form: re.Pattern[str], text: str) -> str:
     return text
 
 
-def _file(path: Path, policy: str, *, within: Path | None = None) -> Response:
+def _file(path: Path, policy: str) -> Response:
+    return _sent(_found(path, path.parent), policy)
+
+
+def _found(path: Path, within: Path) -> Path:
     """Return a file that really lies in its folder, without following a link out of it."""
-    root = (within or path.parent).resolve()
     try:
         found = path.resolve(strict=True)
     except (OSError, ValueError):
         raise _missing() from None
-    if not found.is_file() or not found.is_relative_to(root):
+    if not found.is_file() or not found.is_relative_to(within.resolve()):
         raise _missing()
-    kind = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
-    return FileResponse(found, media_type=kind, headers=_headers(policy))
+    return found
+
+
+def _sent(file: Path, policy: str) -> Response:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return FileResponse(file, media_type=kind, headers=_headers(policy))
 
 
 def _headers(policy: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from assay.commitments.format import COMMITMENT_FILE, Commitment
+from assay.commitments.pipeline import TREE
 from assay.config import Settings
 from assay.lake import format_as_of
 from assay.liabilities.interface import RawSnapshot
@@ -145,6 +147,26 @@ def of_coverage(folder: Path) -> Path:
     for row in pq.read_table(folder / "coverage.parquet").to_pylist():
         LOGGER.info("Coverage: %s", ", ".join(_shown(value) for name, value in row.items() if value is not None and name != "as_of"))
     return folder
+
+
+def of_staged(staged: dict[str, str]) -> dict[str, str]:
+    """Say what was staged: how many files, and the digest that people approve."""
+    folder = Path(staged["folder"])
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    LOGGER.info("Staged: %s files, %s bytes, in %s", f"{len(files):,}", f"{sum(path.stat().st_size for path in files):,}", folder)
+    LOGGER.info("Staged: the SHA-256 of the manifest is %s", staged["manifest_sha256"])
+    for asset, word in sorted(verdict(folder).items()):
+        LOGGER.info("%s: %s", asset, word)
+    return staged
+
+
+def of_commitment(settings: Settings, commitment: Path) -> Path:
+    """Say how many leaves the tree over the liabilities has, and what they add up to."""
+    known = Commitment.read(commitment / TREE / COMMITMENT_FILE)
+    LOGGER.info("Tree over the liabilities: %s leaves, commitment %s", f"{known.leaf_count:,}", known.commitment.hex())
+    for symbol, total in zip(known.report.symbols, known.totals, strict=True):
+        LOGGER.info("Tree over the liabilities: %s %s", format_amount(total, settings.assets[symbol].decimals), symbol)
+    return commitment
 
 
 def of_publication(settings: Settings, as_of: datetime, sentence: str) -> dict[str, Any]:
