@@ -20,87 +20,106 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import CronPartitionTimetable, dag, task, task_group
+from airflow.sdk import CronPartitionTimetable, dag, task_group
 
 from assay.config import Chain
+from assay.orchestration.links import linked_task
 from assay.schedule import (
     DEFAULT_ARGS,
+    MAP_INDEX_TEMPLATE,
     PARTITION_KEY_FORMAT,
     RESERVES,
     SNAPSHOT_PARAMS,
+    SNAPSHOTS_AT_ONCE,
     SOURCE_RETRIES,
     announce,
     begin,
     behind_retries,
     current_run,
+    deadline,
+    name_map_index,
+    reserve_run,
     settings,
+    tell_failed_run,
 )
 
 SETTINGS = settings()
 
 
-@task(execution_timeout=timedelta(minutes=10))
+@linked_task(execution_timeout=timedelta(minutes=10))
 def check_registry() -> str:
     """Check every wallet of the registry."""
     from assay import reserves
+    from assay.orchestration import task_logs
 
     run = current_run()
     begin(RESERVES, run)
-    return str(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry")))
+    return str(task_logs.of_wallets(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry"))))
 
 
-@task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))
+@linked_task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))
 def derive_wallets(wallets: str) -> str:
     """Turn descriptors into the addresses that the chain knows."""
     from assay.connections import address_of
     from assay.derived_wallets import derive_wallets as derive
+    from assay.orchestration import task_logs
 
     run = current_run()
-    return str(derive(run.settings, run.as_of, Path(wallets), run.folder("raw", "registry") / "derived", connect=address_of))
+    folder = run.folder("raw", "registry") / "derived"
+    return str(task_logs.of_wallets(derive(run.settings, run.as_of, Path(wallets), folder, connect=address_of)))
 
 
 # Finality takes an hour on some chains, a scheduled run starts at the very moment that it attests to, and the latest offset lies after it.
-@task(execution_timeout=timedelta(minutes=10), retries=behind_retries(SETTINGS))
+@linked_task(execution_timeout=timedelta(minutes=10), retries=behind_retries(SETTINGS))
 def resolve_block(chain: str, wallets: str) -> list[str]:
     """Find the chain's snapshot block, and cut its wallets into chunks."""
     from assay import reserves
     from assay.connections import address_of
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
-    return [str(path) for path in reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=address_of)]
+    chunks = reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=address_of)
+    return [str(path) for path in task_logs.of_blocks(chain, chunks)]
 
 
-@task(retries=SOURCE_RETRIES)
+@linked_task(retries=SOURCE_RETRIES, map_index_template=MAP_INDEX_TEMPLATE)
 def read_chunk(chain: str, source: str, chunk: str) -> str:
     """Read one chunk of wallets through one source."""
     from assay import reserves
     from assay.connections import address_of
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
-    return str(reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=address_of))
+    name_map_index(task_logs.chunk_name(source, Path(chunk)))
+    read = reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=address_of)
+    return str(task_logs.of_reading(run.settings, chain, source, read))
 
 
-@task(execution_timeout=timedelta(minutes=10), retries=SOURCE_RETRIES)
+@linked_task(execution_timeout=timedelta(minutes=10), retries=SOURCE_RETRIES)
 def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -> str:
     """Compare the sources, and make sure that the block still stands."""
     from assay import reserves
     from assay.connections import address_of
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
     paths = [Path(path) for source in reads for path in source]
-    return str(reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=address_of))
+    reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=address_of)
+    return str(task_logs.of_agreement(run.settings, chain, folder))
 
 
-@task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
+@linked_task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
 def collect_reserves(chains: list[str], wallets: str, *, outlet_events: Any = None) -> None:
     """Put the chains together, and announce the reserves."""
     from assay import reserves
+    from assay.orchestration import task_logs
 
     run = current_run()
     folder = reserves.collect(run.settings, [Path(chain) for chain in chains], Path(wallets), run.folder("snapshot", "reserves"))
+    task_logs.of_reserves(run.settings, folder)
     announce(RESERVES, outlet_events, run, folder=str(folder), raw=str(run.folder("raw", "balances")), wallets=wallets)
 
 
@@ -124,7 +143,10 @@ def read_chain(chain: Chain, wallets: str) -> str:
 @dag(
     schedule=CronPartitionTimetable(SETTINGS.schedule, timezone="UTC", key_format=PARTITION_KEY_FORMAT),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=SNAPSHOTS_AT_ONCE,
+    dagrun_timeout=reserve_run(SETTINGS),
+    deadline=deadline(SETTINGS),
+    on_failure_callback=tell_failed_run,
     default_args=DEFAULT_ARGS,
     params=SNAPSHOT_PARAMS,
     tags=["assay", "reserves"],

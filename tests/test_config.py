@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -178,3 +179,21 @@ def test_an_unknown_source_or_chain_is_named(config_file: Path) -> None:
         settings.chain("dogecoin")
     with pytest.raises(ConfigError, match="no source 'x'"):
         settings.chain("bitcoin").source("x")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('on = ["failures"]', "notices.on names 'failures'; known are failure, deadline, shortfall, published"),
+        ('smtp_connection = "mail"', "smtp_connection and notices.mail_to belong together"),
+        ('mail_to = ["a@custodian.example"]', "smtp_connection and notices.mail_to belong together"),
+        ("deadline_hours = -1", "deadline_hours cannot be negative"),
+        ("deadline_hours = 72", "neither a smtp_connection nor a webhook_connection tells of it"),
+        ('webhook = "https://chat.example/key"', "unknown key 'webhook'"),
+    ],
+)
+def test_notices_that_nobody_would_get_are_refused(config_file: Path, lines: str, says: str) -> None:
+    with config_file.open("a") as file:
+        file.write(f"[notices]\n{lines}\n")
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        Settings.load(config_file)

@@ -28,6 +28,7 @@ __all__ = [
     "Chain",
     "CommitmentSettings",
     "LedgerSettings",
+    "NoticeSettings",
     "OwnershipSettings",
     "PriceSettings",
     "PriceSource",
@@ -149,6 +150,31 @@ class CommitmentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoticeSettings:
+    """Who is told when something fails, is late, or is short. Servers, addresses of webhooks and keys stand in Airflow Connections.
+
+    Attributes:
+        on: What is told: `failure` of a task or run, `deadline` that has passed, `shortfall` of a published asset, `published` for every
+            publication.
+        smtp_connection: Airflow Connection of type `smtp` that mail is sent through; empty for no mail.
+        mail_from: Sender; empty for the one that the Connection names.
+        mail_to: Receivers of the mail.
+        webhook_connection: Airflow Connection of type `http`; each notice is posted there as JSON. Empty for none.
+        deadline_hours: Hours after the attested moment (after its start, for a run that starts later) by which a run should have ended;
+            0 for no deadline. A run that waits for finality takes a day, and people may take days to approve.
+        runbook: Address of the runbook that notices link to; by default the page `/assay/runbook` of Airflow's API server.
+    """
+
+    on: tuple[str, ...] = ("failure", "deadline", "shortfall")
+    smtp_connection: str = ""
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    webhook_connection: str = ""
+    deadline_hours: int = 0
+    runbook: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration.
 
@@ -182,6 +208,7 @@ class Settings:
     assets: Mapping[str, Asset]
     chains: Mapping[str, Chain]
     commitment: CommitmentSettings = CommitmentSettings()
+    notices: NoticeSettings = NoticeSettings()
     notes: tuple[str, ...] = ()
 
     def chain(self, name: str) -> Chain:
@@ -212,7 +239,7 @@ class Settings:
         raw, digest = TomlTable.read(path)
         raw.check_keys(
             ("series", "entity", "lake", "registry", "schedule", "ledger", "prices"),
-            ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "commitment", "notes"),
+            ("chunk_size", "memory_limit", "sign_off", "stability", "ownership", "commitment", "notices", "notes"),
         )
         folder = (registry_folder or path.parent / raw.text("registry")).resolve()
         registry = read_registry(folder, kept=registry_folder is not None)
@@ -234,6 +261,7 @@ class Settings:
             assets=registry.assets,
             chains=registry.chains,
             commitment=raw.table("commitment").build(CommitmentSettings),
+            notices=raw.table("notices").build(NoticeSettings),
             notes=raw.texts("notes"),
         )
         check(settings)

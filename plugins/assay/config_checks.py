@@ -23,6 +23,9 @@ APPROVALS = 2
 MAX_DECIMALS = 24
 """Of an asset; beyond it a user's value in USD would leave exact 128-bit arithmetic."""
 
+NOTICES = ("failure", "deadline", "shortfall", "published")
+"""What can be told to somebody (`[notices] on`)."""
+
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _LAYOUTS = ("solidity", "vyper")
 _WORD_BITS = 256
@@ -60,10 +63,23 @@ def check(settings: Settings) -> None:
             "commitment needs parts of at least 2, one process or more, and shard_leaves that are a power of two from 1024 on",
             settings.path,
         )
+    _check_notices(settings)
     if settings.sign_off.required:
         groups = settings.sign_off.approvers
         if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
             raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+
+
+def _check_notices(settings: Settings) -> None:
+    notices = settings.notices
+    if unknown := sorted(set(notices.on) - set(NOTICES)):
+        raise _fail(f"notices.on names {unknown[0]!r}; known are {', '.join(NOTICES)}", settings.path)
+    if bool(notices.smtp_connection) != bool(notices.mail_to):
+        raise _fail("notices.smtp_connection and notices.mail_to belong together: one of them is missing", settings.path)
+    if notices.deadline_hours < 0:
+        raise _fail("notices.deadline_hours cannot be negative; 0 means no deadline", settings.path)
+    if not notices.smtp_connection and not notices.webhook_connection and notices.deadline_hours:
+        raise _fail("notices.deadline_hours is set, and neither a smtp_connection nor a webhook_connection tells of it", settings.path)
 
 
 def _check_ledger(settings: Settings) -> None:

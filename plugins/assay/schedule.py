@@ -1,22 +1,26 @@
-"""What the DAG files share: the configuration, the two assets between them, the retry rule, and the run they are in.
+"""What the DAG files share: the configuration, the assets between them, the retry rule, what is told to whom, and the run they are in.
 
 Imported at every parse of every DAG file, so only `airflow.sdk` and light modules stand at its top.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, Param, get_current_context
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from assay import handover
 from assay.config import Settings, SignOffSettings
 from assay.errors import AssayError, ConfigError, SnapshotPendingError, SourceBehindError, SourceUnavailableError
 from assay.lake import format_as_of, parse_as_of, private_folder, run_folder
+from assay.orchestration.deadline import AttestedMoment
 
 RESERVES = Asset(name="reserves", uri="assay://reserves")
 LIABILITIES = Asset(name="liabilities", uri="assay://liabilities")
@@ -24,6 +28,11 @@ PUBLICATION = Asset(name="publication", uri="assay://publication")
 
 PARTITION_KEY_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 """The attested moment is the partition key of every run and asset event, so two moments can never be mixed."""
+
+_MAP_INDEX_NAME = "map_index_name"
+
+MAP_INDEX_TEMPLATE = f"{{{{ {_MAP_INDEX_NAME} }}}}"
+"""For mapped tasks that call `name_map_index`."""
 
 _BEHIND_DELAY = timedelta(minutes=10)
 
@@ -45,6 +54,34 @@ PENDING_RETRIES = 720
 BEHIND_RETRIES = 48
 """For tasks that wait for finality or for the ledger's closing: eight hours, looking every ten minutes."""
 
+LEDGER_RUN = timedelta(days=1)
+"""Of `liability_snapshot`: eight hours until the ledger has closed, and twice six for its tasks, with room."""
+
+ATTESTATION_RUN = timedelta(days=8)
+"""Of `reserve_attestation`: seven days for people to decide, and a day for everything else."""
+
+SNAPSHOTS_AT_ONCE = 3
+"""Moments that a snapshot DAG works on at a time, so that one which waits for finality does not stop the others.
+
+Each run has folders of its own, and the pools hold back what reaches a node. The attestation takes one moment at a time: its deltas are
+taken from the publication before, and that one must be in the log first.
+"""
+
+
+def tell_failed_task(context: Mapping[str, Any]) -> None:
+    """Tell people of a task that failed for good; Airflow calls it in the worker."""
+    from assay.orchestration import notices
+
+    notices.tell_failed_task(context)
+
+
+def tell_failed_run(context: Mapping[str, Any]) -> None:
+    """Tell people of a run that failed without a failed task; Airflow calls it in the DAG processor."""
+    from assay.orchestration import notices
+
+    notices.tell_failed_run(context)
+
+
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "reserves",
     "retries": 4,
@@ -52,6 +89,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=10),
     "retry_policy": RETRY_POLICY,
     "execution_timeout": timedelta(hours=1),
+    "on_failure_callback": tell_failed_task,
 }
 
 AS_OF_PARAM = Param(
@@ -89,6 +127,22 @@ def behind_retries(settings: Settings) -> int:
     return BEHIND_RETRIES + -(-latest // int(_BEHIND_DELAY.total_seconds()))
 
 
+def reserve_run(settings: Settings) -> timedelta:
+    """Return how long a run of `reserve_snapshot` may take: until it stops looking for the latest block, and twelve hours of reading."""
+    return behind_retries(settings) * _BEHIND_DELAY + timedelta(hours=12)
+
+
+def deadline(settings: Settings) -> DeadlineAlert | None:
+    """Return when a run should have ended and who is told if it has not; None where the configuration names no deadline."""
+    if not settings.notices.deadline_hours:
+        return None
+    # By its name: the module imports what no DAG file needs.
+    callback = AsyncCallback("assay.orchestration.notices.tell_missed_deadline")
+    return DeadlineAlert(
+        reference=AttestedMoment(), interval=timedelta(hours=settings.notices.deadline_hours), callback=callback, name="not ended in time"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The DAG run a task is in."""
@@ -124,6 +178,12 @@ def current_run() -> Run:
     return Run(settings=settings(), as_of=parse_as_of(named.pop()), run_id=dag_run.run_id)
 
 
+def name_map_index(name: str) -> None:
+    """Give the calling task's map index a name that people read in the grid; the task is made with `MAP_INDEX_TEMPLATE`."""
+    context: dict[str, Any] = get_current_context()  # type: ignore[assignment]
+    context[_MAP_INDEX_NAME] = name
+
+
 def begin(asset: Asset, run: Run) -> None:
     """Note that a snapshot has begun; the first task of each snapshot DAG calls it."""
     handover.begin(run.settings, asset.name, run.as_of, run.run_id)
@@ -145,6 +205,13 @@ def announce(asset: Asset, outlet_events: Any, run: Run, **content: str) -> None
     )
     event = outlet_events[asset]
     event.extra = {"as_of": format_as_of(run.as_of), "run_id": run.run_id}
+    event.add_partitions(format_as_of(run.as_of))
+
+
+def announce_publication(outlet_events: Any, run: Run, **content: Any) -> None:
+    """Attach the moment and what was published to the event of the asset `publication`."""
+    event = outlet_events[PUBLICATION]
+    event.extra = {"as_of": format_as_of(run.as_of), "run_id": run.run_id, **content}
     event.add_partitions(format_as_of(run.as_of))
 
 

@@ -31,10 +31,14 @@ for name in ("reserve_snapshot", "liability_snapshot", "reserve_attestation"):
                 "retries": task.retries,
                 "timeout": bool(task.execution_timeout),
                 "owner": task.owner,
+                "tells": bool(task.on_failure_callback),
+                "links": sorted(link.name for link in task.operator_extra_links),
             }
             for task in dag.tasks
         },
         "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs, "params": sorted(dag.params),
+        "hours": dag.dagrun_timeout.total_seconds() / 3600, "tells": bool(dag.on_failure_callback),
+        "deadlines": [alert.interval.total_seconds() / 3600 for alert in dag.deadline or []],
     }
 print(json.dumps({"dags": dags, "modules": sorted(set(sys.modules) - before)}))
 """
@@ -87,6 +91,7 @@ def test_nothing_is_published_before_it_was_computed_validated_staged_and_approv
         "approve_1": ["stage_publication"],
         "approve_2": ["stage_publication"],
         "publish": ["approve_1", "approve_2", "stage_publication"],
+        "tell_shortfall": ["publish"],
     }
 
 
@@ -99,7 +104,7 @@ def test_every_task_has_an_owner_retries_and_an_end(shipped: dict[str, Any]) -> 
     for dag in shipped["dags"].values():
         assert dag["doc"].startswith("### ")
         assert "assay" in dag["tags"]
-        assert dag["max_active_runs"] == 1
+        assert dag["hours"] > 0
         for name, task in dag["tasks"].items():
             assert task["owner"] in {"reserves", "ledger", "finance"}
             # An approval ends through its own response time-out, for good; waiting for people holds no worker.
@@ -117,3 +122,42 @@ def test_parsing_loads_none_of_the_heavy_libraries(shipped: dict[str, Any]) -> N
     loaded = {name.partition(".")[0] for name in shipped["modules"]}
     assert loaded.isdisjoint(HEAVY)
     assert "assay" in loaded
+
+
+def test_a_snapshot_that_waits_does_not_stop_another_moment_and_publications_come_one_after_the_other(shipped: dict[str, Any]) -> None:
+    assert {name: dag["max_active_runs"] for name, dag in shipped["dags"].items()} == {
+        "reserve_snapshot": 3,
+        "liability_snapshot": 3,
+        "reserve_attestation": 1,
+    }
+
+
+def test_a_run_may_last_as_long_as_finality_the_ledger_and_people_take(shipped: dict[str, Any]) -> None:
+    hours = {name: dag["hours"] for name, dag in shipped["dags"].items()}
+    assert hours["reserve_snapshot"] >= 24 + 8 + 6
+    assert hours["liability_snapshot"] >= 8 + 6 + 6
+    assert hours["reserve_attestation"] >= 7 * 24 + 12
+
+
+def test_every_failed_task_and_run_is_told_and_no_deadline_is_invented(shipped: dict[str, Any]) -> None:
+    for dag in shipped["dags"].values():
+        assert dag["tells"]
+        assert dag["deadlines"] == []
+        assert all(task["tells"] for task in dag["tasks"].values())
+
+
+def test_a_configured_deadline_holds_for_every_dag(config_file: Path, tmp_path: Path) -> None:
+    with config_file.open("a") as file:
+        file.write('[notices]\nwebhook_connection = "chat"\ndeadline_hours = 72\n')
+    described = describe(config_file, tmp_path / "home")
+    assert {name: dag["deadlines"] for name, dag in described["dags"].items()} == {name: [72] for name in described["dags"]}
+
+
+def test_tasks_link_to_what_they_made_and_all_to_the_runbook(shipped: dict[str, Any]) -> None:
+    links = {
+        name: task["links"] for dag in shipped["dags"].values() for name, task in dag["tasks"].items() if not name.startswith("approve_")
+    }
+    assert links.pop("validate") == ["Data Docs", "Runbook"]
+    assert links.pop("stage_publication") == ["Difference to the last publication", "Runbook", "Staged report"]
+    assert links.pop("publish") == ["Published report", "Runbook"]
+    assert set(map(tuple, links.values())) == {("Runbook",)}

@@ -88,9 +88,10 @@ def test_without_its_connection_it_answers_503_and_airflow_is_not_disturbed(conf
     assert found["errors"] == []
 
 
-def test_airflow_without_the_variable_loads_nothing_of_assay(config_file: Path) -> None:
+def test_airflow_without_the_variable_loads_nothing_of_assay_but_its_deadlines(config_file: Path) -> None:
     found = mounted(config_file, "", CONNECTIONS)
-    assert (found["plugins"], found["errors"], found["assay"]) == (["assay"], [], [])
+    assert (found["plugins"], found["errors"]) == (["assay"], [])
+    assert found["assay"] == ["assay", "assay.orchestration", "assay.orchestration.deadline"]
     assert [status for status, _ in found["answers"]] == [404, 404, 404, 404]
 
 
@@ -102,7 +103,7 @@ def test_a_malformed_configuration_is_a_plugin_error_and_nothing_is_mounted(conf
     assert "assay.toml" in found["errors"][0]
 
 
-@pytest.mark.parametrize("path", ["proofs", "/", "//", "/a//b", "/a b", "/{path}", "/a\n", "https://x/y"])
+@pytest.mark.parametrize("path", ["proofs", "/", "//", "/a//b", "/a b", "/{path}", "/a\n", "https://x/y", "/assay", "/assay/x"])
 def test_a_malformed_path_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setenv("ASSAY_PROOF_SERVICE", path)
     with pytest.raises(ValueError, match="not a path such as /proofs"):
