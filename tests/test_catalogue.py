@@ -176,7 +176,7 @@ def test_a_mistake_is_said_with_its_file(
 
 def test_a_chain_that_nobody_knows_needs_its_own_facts(registry: Path, config_file: Path, change: Change) -> None:
     (registry / "chains.toml").write_text(STATED.replace("ethereum", "mine"))
-    with pytest.raises(ConfigError, match=r"chains.toml \[mine\]: the keys 'family' and 'asset' are missing"):
+    with pytest.raises(ConfigError, match=r"the catalogue knows no 'mine'.*state family and asset of it"):
         Settings.load(config_file)
 
 

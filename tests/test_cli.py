@@ -7,12 +7,16 @@ import pytest
 
 from assay import cli
 from assay.airflow_api import AirflowApi, AirflowApiError
+from assay.config import Settings
 from sandbox.processes import free_port
 
 
 @pytest.fixture(autouse=True)
 def configured(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ASSAY_CONFIG", str(config_file))
+    for source in Settings.load(config_file).prices.sources:
+        source.path.parent.mkdir(exist_ok=True)
+        source.path.write_text("asset,price,currency,time\n")
     return config_file
 
 

@@ -155,7 +155,7 @@ def test_a_source_without_histories_says_so(
         (f"bitcoin,wsh(multi(1,{TPUB}/0/*,{TPUB}/1/*)),20,cold,none,vault", "stands in quotation marks"),
         (f"bitcoin,wpkh({TPUB}/0/*)#00000000,20,cold,none,vault", "checksum is wrong"),
         (f"bitcoin,wpkh({TPUB}/0/*),20,cold,none,a\nbitcoin,wpkh({TPUB}/0/*),5,hot,none,b", "line 2 already"),
-        (f'bitcoin,"wpkh({TPUB}/0/*),20,cold,none,vault', "not a UTF-8 CSV file"),
+        (f'bitcoin,"wpkh({TPUB}/0/*),20,cold,none,vault', "not a CSV file"),
         ("bitcoin,wpkh(L4rK1yDtCWekvXuE6oXD9jCYfFNV2cWRpVuPLBcCU2z8TrisoyY1),20,cold,none,vault", "PRIVATE KEY"),
     ],
 )

@@ -63,7 +63,7 @@ def test_an_empty_missing_or_binary_registry_is_refused(config_file: Path) -> No
     with pytest.raises(RegistryError, match="holds no wallets"):
         read_wallets(settings)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RegistryError, match="not a UTF-8 CSV file"):
+    with pytest.raises(RegistryError, match="saved as UTF-16"):
         read_wallets(settings)
     path.unlink()
     with pytest.raises(RegistryError, match="cannot be read"):

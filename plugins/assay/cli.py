@@ -264,10 +264,11 @@ def _proof(given: argparse.Namespace, console: Console) -> int:
 
 
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:
-    from assay.registry import check_registry
+    from assay.registry import check_configuration, check_registry
     from assay.registry_facts import superfluous
 
     settings = Settings.load()
+    check_configuration(settings)
     wallets = check_registry(settings)
     for sentence in superfluous(settings.registry):
         console.print(sentence, soft_wrap=True)

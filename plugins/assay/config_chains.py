@@ -14,7 +14,7 @@ from types import MappingProxyType
 from assay.catalogue import Catalogue, copies
 from assay.catalogue.differences import check_copies
 from assay.catalogue.entries import check_without, known_chain, merged_chain
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 from assay.toml_table import TomlTable
 
 
@@ -167,11 +167,24 @@ def read_registry(folder: Path, *, kept: bool = False) -> Registry:
     catalogue = Catalogue.copied(folder) if kept else Catalogue.shipped()
     if not kept and copies(folder):
         check_copies(folder, assets_raw, chains_raw, catalogue)
+    _check_names(assets_raw, catalogue.assets, ("name", "decimals"))
+    _check_names(chains_raw, catalogue.chains, ("family", "asset"))
     assets = {
         symbol: assets_raw.table(symbol).over(catalogue.assets.table(symbol)).build(Asset, symbol=symbol) for symbol in assets_raw.values
     }
     chains = {name: _used_chain(chains_raw.table(name), catalogue.chains, name, assets) for name in chains_raw.values}
     return Registry(MappingProxyType(assets), MappingProxyType(chains), (assets_digest, chains_digest, *catalogue.digests))
+
+
+def _check_names(raw: TomlTable, catalogue: TomlTable, keys: Collection[str]) -> None:
+    """Name an entry that neither the catalogue knows nor says itself what only it could say: a misspelt one, more often than a new one."""
+    for name in raw.values:
+        if name not in catalogue.values and not set(keys) & set(raw.table(name).values):
+            raise ConfigError(
+                f"the catalogue knows no {name!r}{did_you_mean(name, catalogue.values)}",
+                subject=raw.subject,
+                next_step=f"correct the name, or state {' and '.join(keys)} of it; `assay registry show` lists what is known",
+            )
 
 
 def read_catalogue() -> tuple[dict[str, Asset], dict[str, Chain]]:

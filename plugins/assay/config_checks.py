@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from assay.config import Settings
@@ -27,6 +27,7 @@ NOTICES = ("failure", "deadline", "shortfall", "published")
 """What can be told to somebody (`[notices] on`)."""
 
 _NAME = r"[a-z0-9][a-z0-9_-]*"
+_LEDGER_KINDS = ("postgres", "mysql", "files")
 _LAYOUTS = ("solidity", "vyper")
 _WORD_BITS = 256
 _MOST_READERS = 64
@@ -84,6 +85,14 @@ def _check_notices(settings: Settings) -> None:
 
 def _check_ledger(settings: Settings) -> None:
     ledger = settings.ledger
+    if ledger.kind not in _LEDGER_KINDS:
+        known = " or ".join(_LEDGER_KINDS)
+        also = (
+            " (did you mean 'files'?)"
+            if ledger.kind.lower() in {"csv", "parquet", "file", "s3"}
+            else did_you_mean(ledger.kind, _LEDGER_KINDS)
+        )
+        raise ConfigError(f"ledger.kind is {ledger.kind!r}{also}", subject=str(settings.path), next_step=f"set it to {known}")
     if not 1 <= ledger.readers <= _MOST_READERS or not 0 <= ledger.shards <= _MOST_SHARDS:
         raise _fail(f"ledger.readers is 1 to {_MOST_READERS}, and ledger.shards 0 (by size) to {_MOST_SHARDS}", settings.path)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
 from assay.config import Source
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -63,11 +65,52 @@ def _connection(connection_id: str) -> Connection:
     from airflow.sdk import Connection as Connections
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
     try:
-        return cast("Connection", Connections.get(connection_id))
+        connection = cast("Connection", Connections.get(connection_id))
     except AirflowNotFoundException as error:
+        if os.environ.get(variable):
+            # Airflow takes what it cannot read for what is not there, and the variable holds a secret: it is not shown.
+            raise ConfigError(
+                f"it is set and cannot be read: {_why_unreadable(os.environ[variable])}",
+                subject=f"environment variable {variable}",
+                next_step="correct it; the README shows the form under Connections",
+            ) from None
         raise ConfigError(
             "there is no such Airflow Connection",
             subject=connection_id,
-            next_step=f"create it in the UI, in a secrets backend, or as AIRFLOW_CONN_{connection_id.upper()}",
+            next_step=f"create it in the UI, in a secrets backend, or as {variable}",
         ) from error
+    if connection.extra and not isinstance(_parsed(connection.extra), dict):
+        # Airflow would take it for an empty one, and a path or key in it would be lost.
+        raise ConfigError(
+            "its extra is not a JSON object", subject=f"Airflow Connection {connection_id}", next_step='write it like {"path": "/key"}'
+        )
+    if not connection.conn_type:
+        raise ConfigError(
+            "it has no type, so it is neither a JSON object nor an address",
+            subject=f"Airflow Connection {connection_id}",
+            next_step='write it like {"conn_type": "generic", "schema": "https", "host": "node.example"}',
+        )
+    return connection
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _why_unreadable(text: str) -> str:
+    """Say why a Connection's text cannot be read, without any of its content."""
+    if not text.lstrip().startswith("{"):
+        return "it is neither a JSON object nor an address such as postgresql://user:password@host:5432/name"
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"it is not JSON ({error.msg}, character {error.pos + 1})"
+    known = ("conn_type", "host", "port", "login", "password", "schema", "extra", "description")
+    if unknown := [name for name in values if name not in known]:
+        return f"the key {unknown[0]!r} is unknown{did_you_mean(unknown[0], known)}"
+    return "a value has the wrong type; port is a number, everything else a text (extra may be an object)"

@@ -7,14 +7,15 @@ addresses that are derived from it are. A descriptor with commas stands in quota
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.chains.bitcoin.descriptors import expand
 from assay.config import Settings
+from assay.csv_file import read_rows
 from assay.errors import RegistryError
+from assay.registry import allowed, check_value
 
 FILE_NAME = "descriptors.csv"
 COLUMNS = ("chain", "descriptor", "gap_limit", "custody", "encumbrance", "label")
@@ -65,27 +66,15 @@ def read_descriptors(settings: Settings) -> list[ListedDescriptor]:
 
 
 def _rows(path: Path) -> Iterator[ListedDescriptor]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file, strict=True)
-            if tuple(next(reader, [])) != COLUMNS:
-                raise RegistryError("the header is another one", subject=f"{path} line 1", next_step=f"make it {','.join(COLUMNS)!r}")
-            for row in reader:
-                if row:
-                    yield _listed(row, f"{path} line {reader.line_num}", reader.line_num)
-    except OSError as error:
-        raise RegistryError(f"it cannot be read ({error.strerror})", subject=str(path), next_step="let it be read") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RegistryError("it is not a UTF-8 CSV file", subject=str(path), next_step="save it as one") from error
+    custody, encumbrance = allowed("custody"), allowed("encumbrance")
+    for line, row in read_rows(path, COLUMNS, lambda problem, subject, step: RegistryError(problem, subject=subject, next_step=step)):
+        listed = _listed(row, f"{path} line {line}", line)
+        check_value("custody", listed.custody, custody, listed.subject)
+        check_value("encumbrance", listed.encumbrance, encumbrance, listed.subject)
+        yield listed
 
 
 def _listed(row: list[str], subject: str, number: int) -> ListedDescriptor:
-    if len(row) != len(COLUMNS):
-        raise RegistryError(
-            f"it has {len(row)} columns and {len(COLUMNS)} are expected",
-            subject=subject,
-            next_step="correct the line; a descriptor with commas stands in quotation marks",
-        )
     values = dict(zip(COLUMNS, (text.strip() for text in row), strict=True))
     limit = values.pop("gap_limit")
     if not limit.isascii() or not limit.isdigit() or not 1 <= len(limit) <= 4 or int(limit) < 1:  # noqa: PLR2004 (9,999 is more than any wallet's)

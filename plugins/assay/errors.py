@@ -7,6 +7,8 @@ other retry rule, and no client retries by itself: there is one layer of retries
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -37,6 +39,13 @@ class AssayError(Exception):
 
 def _rebuild(kind: type[AssayError], problem: str, subject: str, next_step: str) -> AssayError:
     return kind(problem, subject=subject, next_step=next_step)
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """Return a question that names the known word most like a misspelt one; nothing where none is like it."""
+    by_lower = {word.lower(): word for word in known}
+    close = get_close_matches(text.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
 class ConfigError(AssayError):

@@ -7,8 +7,6 @@ ignored: a price file usually has more of them, and it decides nothing about wha
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.config import PriceSettings, PriceSource, Settings
+from assay.csv_file import decimal_comma, read_rows
 from assay.errors import AmountError, ConfigError, PriceError
 from assay.lake import format_as_of, parse_as_of, replacing_file
 from assay.money import parse_amount
@@ -88,6 +87,20 @@ def load(settings: Settings, as_of: datetime, folder: Path) -> Path:
     return path
 
 
+def check_files(settings: Settings, as_of: datetime | None = None) -> None:
+    """Make sure that every price file is there and well-formed, and, where a moment is given, reaches it.
+
+    Raises:
+        PriceError: One does not; see `load`.
+    """
+    for source in settings.prices.sources:
+        if as_of is None:
+            for _ in _read(source, settings):
+                pass
+        else:
+            _at(source, settings, as_of)
+
+
 def _at(source: PriceSource, settings: Settings, as_of: datetime) -> Mapping[str, Price]:
     """Each known asset's last price at or before the moment, in one source."""
     last: dict[str, Price] = {}
@@ -116,31 +129,17 @@ def _at(source: PriceSource, settings: Settings, as_of: datetime) -> Mapping[str
 
 
 def _read(source: PriceSource, settings: Settings) -> Iterable[Price]:
-    try:
-        content = source.path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _fail(
-            f"it cannot be read ({error})", str(source.path), "create it, or correct prices.sources in the configuration"
-        ) from error
-    lines = csv.reader(io.StringIO(content, newline=""), strict=True)
-    try:
-        for row in lines:
-            where = f"{source.path}, line {lines.line_num}"
-            if lines.line_num == 1:
-                if row != _HEADER:
-                    raise _fail(f"the header is not {','.join(_HEADER)}", where)
-            elif len(row) != len(_HEADER):
-                raise _fail(f"it has {len(row)} fields and not {len(_HEADER)}", where)
-            elif row[0] in settings.assets:
-                yield _price(row, source, settings.prices.currency, where)
-    except csv.Error as error:
-        raise _fail(f"it is not CSV: {error}", f"{source.path}, line {lines.line_num}") from error
+    for line, row in read_rows(source.path, _HEADER, _fail):
+        if row[0] in settings.assets:
+            yield _price(row, source, settings.prices.currency, f"{source.path}, line {line}")
 
 
 def _price(row: list[str], source: PriceSource, currency: str, where: str) -> Price:
     asset, text, row_currency, time = row
     if row_currency != currency:
         raise _fail(f"the currency of {asset} is {row_currency!r} and not {currency}", where)
+    if problem := decimal_comma(text):
+        raise _fail(f"the price of {asset}: {problem}", where)
     try:
         price, moment = parse_amount(text, DECIMALS, subject=where), parse_as_of(time)
     except (AmountError, ConfigError) as error:

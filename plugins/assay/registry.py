@@ -2,23 +2,30 @@
 
 One row a wallet. Columns: `chain,address,custody,encumbrance,label`. Every address is checked by its chain's family and kept in its
 canonical form; whatever is wrong is reported with the file's line number. What the values of the other columns may be is said by
-the expectation suite `wallet_registry`, which runs over the Parquet file written here.
+the expectation suite `wallet_registry`, which also runs over the Parquet file written here.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay import resources
 from assay.chains.families import family_of
 from assay.config import Settings
-from assay.errors import ConfigError, RegistryError
+from assay.csv_file import read_rows
+from assay.errors import ConfigError, RegistryError, did_you_mean
 from assay.lake import replacing_file
+
+_CRON_FIELDS = 5
+_PRICES_COME_WITHIN = timedelta(days=1)
+"""How long after a moment its prices may still be missing: a scheduled run begins at the very moment."""
 
 COLUMNS = ("chain", "address", "custody", "encumbrance", "label")
 SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("row", pa.int64())])
@@ -57,6 +64,52 @@ def check_registry(settings: Settings) -> list[Wallet]:
                 next_step="list its wallets, or remove the chain from chains.toml",
             )
     return wallets
+
+
+def check_configuration(settings: Settings, as_of: datetime | None = None) -> None:
+    """Check what a run needs beside chains and wallets and would find out about late, when nodes, ledger and tree have been worked on.
+
+    Args:
+        settings: The configuration.
+        as_of: A moment that prices must reach, where it is so long ago that they are there by now.
+
+    Raises:
+        ConfigError: The schedule names no time, or no wallet can hold an asset.
+        PriceError: A price file is missing or malformed, or does not reach the moment.
+    """
+    from assay.prices import check_files
+
+    check_schedule(settings.schedule, subject=str(settings.path))
+    held = {symbol for chain in settings.chains.values() for symbol in (chain.asset, *chain.tokens)}
+    if homeless := sorted(set(settings.assets) - held):
+        raise ConfigError(
+            f"the asset {homeless[0]} is on none of the chains, so no wallet can hold it",
+            subject=str(settings.registry / "assets.toml"),
+            next_step="add a chain or token that holds it to chains.toml, or take it out",
+        )
+    known_by_now = as_of is not None and datetime.now(UTC) - as_of > _PRICES_COME_WITHIN
+    check_files(settings, as_of if known_by_now else None)
+
+
+def check_schedule(schedule: str, *, subject: str) -> None:
+    """Make sure that a cron expression has five fields and names a time that ever comes.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    from croniter import croniter
+    from croniter.croniter import CroniterBadCronError, CroniterBadDateError
+
+    def fail(why: object) -> ConfigError:
+        step = 'write it like "0 16 17 * *", the 17th of each month at 16:00 UTC'
+        return ConfigError(f"schedule = {schedule!r} names no time ({why})", subject=subject, next_step=step)
+
+    if len(schedule.split()) != _CRON_FIELDS:
+        raise fail(f"it has {len(schedule.split())} fields and not {_CRON_FIELDS}")
+    try:
+        croniter(schedule, datetime.now(UTC)).get_next(datetime)
+    except (CroniterBadCronError, CroniterBadDateError) as error:
+        raise fail(error) from error
 
 
 def check_chains(settings: Settings) -> None:
@@ -117,30 +170,42 @@ def write_wallets(wallets: list[Wallet], path: Path) -> Path:
 
 
 def _rows(settings: Settings, path: Path) -> Iterator[Wallet]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            if tuple(header) != COLUMNS:
-                raise RegistryError(
-                    f"the header is {','.join(header)[:120]!r}", subject=f"{path} line 1", next_step=f"make it {','.join(COLUMNS)!r}"
-                )
-            for row in reader:
-                if row:
-                    yield _wallet(settings, row, f"{path} line {reader.line_num}", reader.line_num)
-    except OSError as error:
-        raise RegistryError(f"it cannot be read ({error.strerror})", subject=str(path), next_step="create it") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RegistryError(f"it is not a UTF-8 CSV file: {error}", subject=str(path), next_step="save it as one") from error
+    custody, encumbrance = allowed("custody"), allowed("encumbrance")
+    for line, row in read_rows(path, COLUMNS, lambda problem, subject, step: RegistryError(problem, subject=subject, next_step=step)):
+        wallet = _wallet(settings, row, f"{path} line {line}", line)
+        check_value("custody", wallet.custody, custody, f"{path} line {line}")
+        check_value("encumbrance", wallet.encumbrance, encumbrance, f"{path} line {line}")
+        yield wallet
+
+
+def allowed(column: str) -> tuple[str, ...]:
+    """Return the values that a column of the registry may have: those that the expectation suite `wallet_registry` accepts."""
+    suite = json.loads((resources.folder("expectations") / "wallet_registry.json").read_text())
+    sets = [
+        item["kwargs"]["value_set"]
+        for item in suite["expectations"]
+        if item["kwargs"].get("column") == column and "value_set" in item["kwargs"]
+    ]
+    return tuple(sets[0])
+
+
+def check_value(column: str, value: str, known: Sequence[str], subject: str) -> None:
+    """Refuse a value that a column of the registry may not have.
+
+    Raises:
+        RegistryError: It is not among the known ones.
+    """
+    if value not in known:
+        raise RegistryError(
+            f"{column} is {value!r}{did_you_mean(value, known)}", subject=subject, next_step=f"write one of {', '.join(known)}"
+        )
 
 
 def _wallet(settings: Settings, row: list[str], subject: str, number: int) -> Wallet:
-    if len(row) != len(COLUMNS):
-        raise RegistryError(f"it has {len(row)} columns and {len(COLUMNS)} are expected", subject=subject, next_step="correct the line")
     values = dict(zip(COLUMNS, (text.strip() for text in row), strict=True))
     if values["chain"] not in settings.chains:
         raise RegistryError(
-            f"the chain {values['chain']!r} is unknown",
+            f"the chain {values['chain']!r} is unknown{did_you_mean(values['chain'], settings.chains)}",
             subject=subject,
             next_step=f"use one of {', '.join(sorted(settings.chains))}, or add it to chains.toml",
         )

@@ -61,6 +61,10 @@ def replay(settings: Settings, publication: Path, work: Path) -> list[Replayed]:
         EvidenceError: Evidence or a snapshot is missing or was changed, or does not lead to a number at all.
         PublicationError: The folder is not what its manifest says.
     """
+    if not publication.is_dir():
+        raise EvidenceError(
+            "there is no such publication", subject=str(publication), next_step="name its folder; `assay status` lists them"
+        )
     values = manifest.read(publication)
     manifest.check_files(publication, values)
     known = origin.find(settings, sha256_of(publication / manifest.FILE_NAME))

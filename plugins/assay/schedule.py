@@ -20,6 +20,7 @@ from assay import handover
 from assay.config import Settings, SignOffSettings
 from assay.errors import AssayError, ConfigError, SnapshotPendingError, SourceBehindError, SourceUnavailableError
 from assay.lake import format_as_of, parse_as_of, private_folder, run_folder
+from assay.moments import check_moment
 from assay.orchestration.deadline import AttestedMoment
 
 RESERVES = Asset(name="reserves", uri="assay://reserves")
@@ -185,7 +186,12 @@ def name_map_index(name: str) -> None:
 
 
 def begin(asset: Asset, run: Run) -> None:
-    """Note that a snapshot has begun; the first task of each snapshot DAG calls it."""
+    """Refuse a moment that cannot be attested, and note that a snapshot of it has begun; the first task of each snapshot DAG calls it.
+
+    Raises:
+        AssayError: See `moments.check_moment`. None of it is worth another try.
+    """
+    check_moment(run.settings, run.as_of, correction=get_current_context()["params"].get("correction"))
     handover.begin(run.settings, asset.name, run.as_of, run.run_id)
 
 

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class TomlTable:
                 f"it cannot be read ({error.strerror})", subject=str(path), next_step="create it, or point ASSAY_CONFIG at the right one"
             ) from error
         try:
-            return cls(str(path), tomllib.loads(content.decode())), hashlib.sha256(content).hexdigest()
+            return cls(str(path), tomllib.loads(content.decode("utf-8-sig"))), hashlib.sha256(content).hexdigest()
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"it is not TOML: {error}", subject=str(path), next_step="correct it") from error
 
@@ -101,7 +101,8 @@ class TomlTable:
         """
         problems = []
         if unknown := sorted(set(self.values) - set(required) - set(optional)):
-            problems.append(f"unknown {_named(unknown)}")
+            known = [*required, *optional]
+            problems.append(f"unknown {_named(unknown)}{did_you_mean(unknown[0], known) if len(unknown) == 1 else ''}")
         if missing := [key for key in required if key not in self.values]:
             problems.append(f"the {_named(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         if problems:

@@ -242,16 +242,16 @@ HEADER = b"chain,address,scheme,message,signatures,script,owners\n"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "the header is ''"),
+        (b"", "it is empty"),
         (HEADER, "no row of it holds a signature"),
         (HEADER + b"ethereum,0x1,,text,,,\n", "no row of it holds a signature"),
         (b"chain,address\n", "the header is 'chain,address'"),
         (HEADER + b"ethereum,0x1\n", "line 2: it has 2 columns and 7 are expected"),
         (HEADER + b'ethereum,0x1,,"a\nb",0x,,\nethereum,0x1\n', "line 4: it has 2 columns"),
-        (HEADER + b"\n", "line 2: it has 0 columns"),
-        (HEADER + b"ethereum,\xff\xfe,,,,,\n", "not a UTF-8 CSV file"),
-        (HEADER + b'ethereum,"0x1,,,,,\n', "not a UTF-8 CSV file"),
-        (HEADER + b"ethereum,0x1,,," + b"a" * (10 << 20) + b",,\n", "not a UTF-8 CSV file"),
+        (HEADER + b"\n", "no row of it holds a signature"),
+        (HEADER + b"ethereum,\xff\xfe,,,,,\n", "line 2: it is not UTF-8"),
+        (HEADER + b'ethereum,"0x1,,,,,\n', "not a CSV file"),
+        (HEADER + b"ethereum,0x1,,," + b"a" * (10 << 20) + b",,\n", "not a CSV file"),
     ],
     ids=[
         "empty",

@@ -193,6 +193,8 @@ def _index(settings: Settings, publication: Path) -> Path:
     manifest = publication / "manifest.json"
     if not manifest.is_file():
         raise EvidenceError(
-            "it holds no manifest.json", subject=str(publication), next_step="name the folder of a publication; `assay status` lists them"
+            "it holds no manifest.json" if publication.is_dir() else "there is no such publication",
+            subject=str(publication),
+            next_step="name the folder of a publication; `assay status` lists them",
         )
     return origin.index_of(settings, sha256_of(manifest))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from assay.airflow_api import AirflowApi
 from assay.config import Settings
 from assay.errors import AssayError
-from assay.lake import check_as_of, parse_as_of
-from assay.publication.log import Log
+from assay.lake import parse_as_of
+from assay.moments import check_moment
 
 RESERVES = "reserve_snapshot"
 LIABILITIES = "liability_snapshot"
@@ -25,21 +24,16 @@ class NotReadyError(AssayError):
 
 
 def check_moments(settings: Settings, moments: Sequence[str], correction: str | None) -> None:
-    """Refuse moments that cannot be attested: in the future, out of order, older than what is published.
+    """Refuse moments that cannot be attested, and those that are not in ascending order.
 
     Raises:
-        ConfigError: One lies in the future, or they are not in ascending order.
-        PublicationError: One is older than the newest publication, or a correction is asked for of something that was never published.
+        NotReadyError: They are not in ascending order.
+        AssayError: See `moments.check_moment`.
     """
-    log = Log.read(settings.lake / "publications" / settings.series)
     if list(moments) != sorted(set(moments)):
         raise NotReadyError("the moments are not in ascending order", subject="--as-of", next_step="name each once, the oldest first")
     for text in moments:
-        as_of = parse_as_of(text)
-        check_as_of(as_of, now=datetime.now(UTC))
-        log.check_order(as_of)
-        if correction and not log.of(as_of):
-            raise NotReadyError("it was never published, so there is nothing to correct", subject=text, next_step="leave --correction out")
+        check_moment(settings, parse_as_of(text), correction=correction)
 
 
 def check_airflow(api: AirflowApi, *, settings: Settings, unpause: bool) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from assay.chains.interface import SnapshotBlock
 from assay.config import Settings
+from assay.csv_file import read_rows
 from assay.errors import OwnershipError
 from assay.lake import replacing_file, slug
 from assay.reserve_files import block_of, block_values
@@ -27,8 +28,6 @@ FILE_NAME = "statements.parquet"
 """The statements of a run, beside its wallets."""
 BLOCKS_NAME = "challenge_blocks.json"
 """The blocks that they name, beside them."""
-
-_LONGEST_CELL = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,25 +73,8 @@ def read_csv(path: Path) -> Iterator[tuple[int, OwnershipStatement]]:
     Raises:
         OwnershipError: Not a file of this layout; it names the line.
     """
-    limit = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            if tuple(header) != COLUMNS:
-                raise _fail(f"the header is {','.join(header)[:120]!r}", f"{path} line 1", f"make it {','.join(COLUMNS)!r}")
-            line = reader.line_num + 1
-            for row in reader:
-                if len(row) != len(COLUMNS):
-                    raise _fail(f"it has {len(row)} columns and {len(COLUMNS)} are expected", f"{path} line {line}", "correct the line")
-                yield line, OwnershipStatement(**dict(zip(COLUMNS, row, strict=True)))
-                line = reader.line_num + 1
-    except OSError as error:
-        raise _fail(f"it cannot be read ({error.strerror})", str(path), "name a file that is there") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _fail(f"it is not a UTF-8 CSV file of this layout: {error}", str(path), "save it as one") from error
-    finally:
-        csv.field_size_limit(limit)
+    for line, row in read_rows(path, COLUMNS, _fail):
+        yield line, OwnershipStatement(**dict(zip(COLUMNS, row, strict=True)))
 
 
 def write_csv(statements: Iterable[OwnershipStatement], path: Path) -> Path:
