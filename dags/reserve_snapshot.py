@@ -50,11 +50,11 @@ SETTINGS = settings()
 def check_registry() -> str:
     """Check every wallet of the registry."""
     from assay import reserves
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     begin(RESERVES, run)
-    return str(task_logs.of_wallets(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry"))))
+    return str(reading_logs.of_wallets(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry"))))
 
 
 @linked_task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))
@@ -62,11 +62,11 @@ def derive_wallets(wallets: str) -> str:
     """Turn descriptors into the addresses that the chain knows."""
     from assay.connections import address_of
     from assay.derived_wallets import derive_wallets as derive
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     folder = run.folder("raw", "registry") / "derived"
-    return str(task_logs.of_wallets(derive(run.settings, run.as_of, Path(wallets), folder, connect=address_of)))
+    return str(reading_logs.of_wallets(derive(run.settings, run.as_of, Path(wallets), folder, connect=address_of)))
 
 
 # Finality takes an hour on some chains, a scheduled run starts at the very moment that it attests to, and the latest offset lies after it.
@@ -75,12 +75,12 @@ def resolve_block(chain: str, wallets: str) -> list[str]:
     """Find the chain's snapshot block, and cut its wallets into chunks."""
     from assay import reserves
     from assay.connections import address_of
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
     chunks = reserves.resolve_block(run.settings, chain, run.as_of, Path(wallets), folder, connect=address_of)
-    return [str(path) for path in task_logs.of_blocks(chain, chunks)]
+    return [str(path) for path in reading_logs.of_blocks(chain, chunks)]
 
 
 @linked_task(retries=SOURCE_RETRIES, map_index_template=MAP_INDEX_TEMPLATE)
@@ -88,13 +88,13 @@ def read_chunk(chain: str, source: str, chunk: str) -> str:
     """Read one chunk of wallets through one source."""
     from assay import reserves
     from assay.connections import address_of
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
-    name_map_index(task_logs.chunk_name(source, Path(chunk)))
+    name_map_index(reading_logs.chunk_name(source, Path(chunk)))
     read = reserves.read_chunk(run.settings, chain, source, Path(chunk), folder, connect=address_of)
-    return str(task_logs.of_reading(run.settings, chain, source, read))
+    return str(reading_logs.of_reading(run.settings, chain, source, read))
 
 
 @linked_task(execution_timeout=timedelta(minutes=10), retries=SOURCE_RETRIES)
@@ -102,24 +102,24 @@ def agree(chain: str, chunks: list[str], reads: list[list[str]], wallets: str) -
     """Compare the sources, and make sure that the block still stands."""
     from assay import reserves
     from assay.connections import address_of
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     folder = run.folder("raw", "balances") / chain
     paths = [Path(path) for source in reads for path in source]
     reserves.agree(run.settings, chain, [Path(chunk) for chunk in chunks], paths, Path(wallets), folder, connect=address_of)
-    return str(task_logs.of_agreement(run.settings, chain, folder))
+    return str(reading_logs.of_agreement(run.settings, chain, folder))
 
 
 @linked_task(outlets=[RESERVES], execution_timeout=timedelta(minutes=10))
 def collect_reserves(chains: list[str], wallets: str, *, outlet_events: Any = None) -> None:
     """Put the chains together, and announce the reserves."""
     from assay import reserves
-    from assay.orchestration import task_logs
+    from assay.orchestration import reading_logs
 
     run = current_run()
     folder = reserves.collect(run.settings, [Path(chain) for chain in chains], Path(wallets), run.folder("snapshot", "reserves"))
-    task_logs.of_reserves(run.settings, folder)
+    reading_logs.of_reserves(run.settings, folder)
     announce(RESERVES, outlet_events, run, folder=str(folder), raw=str(run.folder("raw", "balances")), wallets=wallets)
 
 

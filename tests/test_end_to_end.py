@@ -203,6 +203,19 @@ def test_airflow_knows_no_import_error_and_shows_mapped_tasks_and_documentation(
     mapped = [task for task in tasks if task["task_id"] == "bitcoin.read_bitcoin_a"]
     assert sorted(task["map_index"] for task in mapped) == [0, 1]
     assert {task["pool"] for task in mapped} == {"bitcoin_a"}
+    assert {task["rendered_map_index"].partition(":")[0] for task in mapped} == {"bitcoin_a 0", "bitcoin_a 1"}
+
+
+def test_the_run_links_to_its_report_and_its_event_says_what_was_published(running: Running) -> None:
+    api, moment = running.airflow.api, format_as_of(SECOND)
+    run = api.runs("reserve_attestation", moment)[0]["dag_run_id"]
+    tasks = f"/dags/reserve_attestation/dagRuns/{run}/taskInstances"
+    assert api.get(f"{tasks}/publish/links")["extra_links"]["Published report"] == "/assay/published/2023-02-17T160000Z/report.html"
+    assert api.get(f"{tasks}/stage_publication/links")["extra_links"]["Staged report"].startswith("/assay/staged/2023-02-17T160000Z/")
+    assert {task["task_id"]: task["state"] for task in api.tasks("reserve_attestation", run)}["tell_shortfall"] == "skipped"
+    events = [item for item in api.get("/assets/events", limit=100)["asset_events"] if item["source_run_id"] == run]
+    assert [(item["partition_key"], item["extra"]["folder"]) for item in events] == [(moment, "2023-02-17T160000Z")]
+    assert set(events[0]["extra"]["verdict"].values()) == {"fully backed"}
 
 
 def decide(api: AirflowApi, run: str, task: str) -> None:
@@ -238,7 +251,7 @@ def test_a_correction_waits_for_two_people_and_names_the_publication_it_replaces
         if attesting.done():
             attesting.result()
         assert not (running.series / "2023-02-17T160000Z.r2").exists()
-        with pytest.raises(AirflowApiError, match="403"):
+        with pytest.raises(AirflowApiError, match="not a respondent"):
             decide(running.apis["ann"], run, "approve_2")
         # Airflow's scheduler takes an answer in the same second as the question for a task that vanished; people are slower.
         time.sleep(5)

@@ -47,7 +47,6 @@ def test_a_run_is_late_counted_from_its_moment_or_from_its_start_where_that_is_l
     runs = [(text, {}), (None, {"as_of": text}), ("2009-01-01T00:00:00Z", {}), (None, {}), ("yesterday", {})]
     variables = {
         "AIRFLOW_HOME": str(config_file.parent / "airflow"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "ASSAY_CONFIG": str(config_file),
         "PYTHONPATH": str(ROOT / "plugins"),

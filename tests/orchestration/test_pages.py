@@ -57,7 +57,6 @@ def ask(configuration: Path, *requests: tuple[str, str] | tuple[str, str, str]) 
     home = configuration.parent / "airflow"
     variables = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test, long enough for the algorithm that signs with it, 64 bytes and more",

@@ -91,7 +91,7 @@ def test_without_its_connection_it_answers_503_and_airflow_is_not_disturbed(conf
 def test_airflow_without_the_variable_loads_nothing_of_assay_but_its_deadlines(config_file: Path) -> None:
     found = mounted(config_file, "", CONNECTIONS)
     assert (found["plugins"], found["errors"]) == (["assay"], [])
-    assert found["assay"] == ["assay", "assay.orchestration", "assay.orchestration.deadline"]
+    assert found["assay"] == ["assay", "assay.orchestration", "assay.orchestration.deadline", "assay.orchestration.plugin"]
     assert [status for status, _ in found["answers"]] == [404, 404, 404, 404]
 
 
@@ -107,4 +107,4 @@ def test_a_malformed_configuration_is_a_plugin_error_and_nothing_is_mounted(conf
 def test_a_malformed_path_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setenv("ASSAY_PROOF_SERVICE", path)
     with pytest.raises(ValueError, match="not a path such as /proofs"):
-        runpy.run_path(str(ROOT / "plugins" / "assay_plugin.py"))
+        runpy.run_module("assay.orchestration.plugin")

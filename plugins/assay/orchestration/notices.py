@@ -112,7 +112,7 @@ def of_run(settings: Settings, context: Mapping[str, Any]) -> Notice:
     moment = _moment_of(run.partition_key, context.get("params") or {}) if run else ""
     reason = str(context.get("reason"))
     lines = _run_lines(settings, dag_id, run_id, moment) | {
-        "error": f"{_REASONS.get(reason, reason)}. Nothing was published by this run. Next step: look at the tasks that had not ended.",
+        "error": f"{_REASONS.get(reason, reason)}. Next step: look at the tasks that had not ended.",
         "log": places.task_address(dag_id=dag_id, run_id=run_id),
         "runbook": places.from_outside(places.runbook(settings.notices)),
     }
@@ -125,7 +125,7 @@ def of_deadline(settings: Settings, context: Mapping[str, Any]) -> Notice:
     dag_id, run_id, state = run["dag_id"], run["dag_run_id"], run.get("state")
     lines = _run_lines(settings, dag_id, run_id, _moment_of(run.get("partition_key"), run.get("conf") or {})) | {
         "error": f"It had not ended well {settings.notices.deadline_hours} hours after its moment, or after its start if that was later; its "
-        f"state is {state}, so it has published nothing. Next step: {_AFTER_DEADLINE.get(str(state), _WAITING)}.",
+        f"state is {state}. Next step: {_AFTER_DEADLINE.get(str(state), _WAITING)}.",
         "log": places.task_address(dag_id=dag_id, run_id=run_id),
         "runbook": places.from_outside(places.runbook(settings.notices, "a-deadline-has-passed")),
     }

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import assay
 
-_NAME = Path("docs") / "runbook.md"
+_PACKAGE = Path(assay.__file__).resolve().parent
+_PLACES = (_PACKAGE / "shipped" / "docs" / "runbook.md", _PACKAGE.parent.parent / "docs" / "runbook.md")
+"""In an installed package, and in a checkout; as `resources.py` has it for what tasks read."""
 
 
 def path() -> Path | None:
-    """Return the file: of the checkout, or the package's own copy; None where neither is there."""
-    package = Path(assay.__file__).resolve().parent
-    return next((folder / _NAME for folder in (package.parent.parent, package) if (folder / _NAME).is_file()), None)
+    """Return the file; None where the installation came without it."""
+    return next((place for place in _PLACES if place.is_file()), None)
 
 
 def page(file: Path) -> str:

@@ -1,8 +1,8 @@
 """Assay in Airflow: its pages, its deadlines, and the proof service where ASSAY_PROOF_SERVICE names the path that it answers under.
 
-Every process of Airflow imports this file. So it imports a module of Airflow's own definitions for the deadlines, and nothing else of
-Assay: the pages are loaded by the first request to one of them, and the proof service where it is asked for. Set its variable for the
-API server alone.
+Every process of Airflow loads this module, by the entry point that the installed package has. So it imports a module of Airflow's own
+definitions for the deadlines, and nothing else of Assay: the pages are loaded by the first request to one of them, and the proof service
+where it is asked for. Set its variable for the API server alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATH_VARIABLE = "ASSAY_PROOF_SERVICE"
 
 async def _pages(scope: Any, receive: Any, send: Any) -> None:
     """Answer a request for a page; without a configuration the answer says what is missing."""
-    from assay.orchestration.pages import app  # noqa: PLC0415 (see above)
+    from assay.orchestration.pages import app
 
     await app(scope, receive, send)
 
@@ -34,7 +34,7 @@ def _apps() -> list[dict[str, Any]]:
     path = path.removesuffix("/")
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) or path == "/assay" or path.startswith("/assay/"):
         raise ValueError(f"{PATH_VARIABLE} is not a path such as /proofs")
-    from assay.proof_service.service import from_settings  # noqa: PLC0415 (see above)
+    from assay.proof_service.service import from_settings
 
     return [pages, {"app": from_settings(), "url_prefix": path, "name": "Assay's inclusion proofs"}]
 
