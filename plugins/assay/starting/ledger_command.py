@@ -41,7 +41,7 @@ def _control(given: argparse.Namespace, console: Console) -> int:
         table.add_row(item["account_type"], item["asset"], f"{item['row_count']:,}", f"{item['user_count']:,}", item["total_amount"])
     console.print(table)
     files, rows = counted.content["files"], sum(item["rows"] for item in counted.content["files"])
-    console.print(f"{len(files):,} files with {rows:,} rows")
+    console.print(f"{len(files):,} file{'s'[: len(files) != 1]} with {rows:,} row{'s'[: rows != 1]}")
     console.print(f"{'wrote' if counted.written else 'unchanged:'} {counted.path}", soft_wrap=True, markup=False)
     console.print("It was made from the files themselves: it cannot show that the ledger left nothing out.", soft_wrap=True)
     return 0
