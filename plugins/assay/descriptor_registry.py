@@ -31,7 +31,7 @@ class ListedDescriptor:
         gap_limit: How many unused addresses in a row end the search for used ones.
         custody: As of a wallet.
         encumbrance: As of a wallet.
-        label: For people; published with each of the addresses.
+        label: For people; not published.
         row: Line in the file.
         subject: Names the line, for errors.
     """

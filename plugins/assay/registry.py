@@ -33,7 +33,7 @@ class Wallet:
         address: On that chain, in any form that its family knows.
         custody: `hot`, `cold`, `staked` or `third_party`.
         encumbrance: `none`, `pledged` or `locked`.
-        label: For people; published.
+        label: For people; not published.
         row: Line in the file.
     """
 

@@ -63,7 +63,7 @@ def test_the_keys_of_a_storage_are_its_login(monkeypatch: pytest.MonkeyPatch) ->
         ("jsonrpc", "http://node.example:99999/secret-key", "is malformed"),
         ("jsonrpc", "http:///secret-key", "names no host"),
         ("jsonrpc", "http://node.example/a key", "has a space"),
-        ("electrum", "http://electrum.example:50002", "must begin with ssl://, or tcp://"),
+        ("electrum", "http://electrum.example:50002", "must begin with ssl:// or tcp://"),
         ("electrum", "ssl://electrum.example", "names no port"),
         ("utxo_file", "/var/utxo", "not that of a folder"),
     ],

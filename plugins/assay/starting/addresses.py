@@ -91,7 +91,7 @@ def _split(address: str, schemes: tuple[str, ...], subject: str) -> dict[str, An
         raise ConfigError("its address is malformed: the port or the host cannot be read", subject=subject, next_step=step) from None
     if parts.scheme not in schemes:
         named = f"begins with {parts.scheme}://" if "://" in address else "has no scheme"
-        raise ConfigError(f"its address {named}, and must begin with {'://, or '.join(schemes)}://", subject=subject, next_step=step)
+        raise ConfigError(f"its address {named}, and must begin with {':// or '.join(schemes)}://", subject=subject, next_step=step)
     if not parts.hostname:
         raise ConfigError("its address names no host", subject=subject, next_step=step)
     found: dict[str, Any] = {"scheme": parts.scheme, "host": f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname}
