@@ -1,6 +1,7 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `registry check|show|slot|challenge|import`, `pools`. Exit code 0 only if what was asked for held; an error is one message that
+Commands: `init`, `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `ledger control`, `registry check|show|slot|challenge|import`, `pools`.
+Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
 
@@ -26,6 +27,7 @@ from assay.config import Settings
 from assay.environment import load_environment
 from assay.errors import AssayError, ConfigError
 from assay.lake import format_as_of
+from assay.starting import command, ledger_command
 
 _REPLAYED = {
     (True, True): "the same, byte for byte",
@@ -69,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"assay {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command.add_parser(commands)
     _add_runs(commands)
+    ledger_command.add_parser(commands)
     _add_publications(commands)
     _add_registry(commands)
     commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)

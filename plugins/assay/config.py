@@ -76,7 +76,12 @@ class LedgerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PriceSource:
-    """A CSV of prices: `asset,price,currency,time`, one row an asset and time."""
+    """A CSV of prices: `asset,price,currency,time`, one row an asset and time.
+
+    Attributes:
+        name: Of the source; published with each price of the first one.
+        path: The file.
+    """
 
     name: str
     path: Path
@@ -141,7 +146,7 @@ class CommitmentSettings:
     Attributes:
         parts: Leaves of an ordinary user, at least 2; whoever holds more than fits into them gets more.
         shard_leaves: Leaves in one file of the tree, a power of two.
-        processes: That build it at once.
+        processes: How many processes build it at once.
     """
 
     parts: int = 2
@@ -198,8 +203,8 @@ class Settings:
     lake: Path
     registry: Path
     schedule: str
-    chunk_size: int
-    memory_limit: str
+    chunk_size: int = 200
+    memory_limit: str = "2GB"
     ledger: LedgerSettings
     prices: PriceSettings
     sign_off: SignOffSettings
@@ -251,8 +256,8 @@ class Settings:
             lake=(path.parent / raw.text("lake")).resolve(),
             registry=folder,
             schedule=raw.text("schedule"),
-            chunk_size=raw.integer("chunk_size", 200),
-            memory_limit=raw.text("memory_limit", "2GB"),
+            chunk_size=raw.integer("chunk_size", cls.chunk_size),
+            memory_limit=raw.text("memory_limit", cls.memory_limit),
             ledger=raw.table("ledger").build(LedgerSettings),
             prices=_prices(raw.table("prices")),
             sign_off=_sign_off(raw.table("sign_off")),

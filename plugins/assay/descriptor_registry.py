@@ -24,7 +24,18 @@ _FAMILY = "bitcoin"
 
 @dataclass(frozen=True, kw_only=True)
 class ListedDescriptor:
-    """One row of the file; `subject` names its line, for errors."""
+    """One row of the file.
+
+    Attributes:
+        chain: Name of a chain of the Bitcoin family in `chains.toml`.
+        descriptor: Output descriptor, or extended public key.
+        gap_limit: How many unused addresses in a row end the search for used ones.
+        custody: As of a wallet.
+        encumbrance: As of a wallet.
+        label: For people; not published.
+        row: Line in the file.
+        subject: Names the line, for errors.
+    """
 
     chain: str
     descriptor: str = field(repr=False)

@@ -33,7 +33,16 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("row", pa.int64
 
 @dataclass(frozen=True, kw_only=True)
 class Wallet:
-    """One row of the registry; `row` is its line in the file."""
+    """One row of the registry.
+
+    Attributes:
+        chain: Name of the chain in `chains.toml`.
+        address: On that chain, in any form that its family knows.
+        custody: `hot`, `cold`, `staked` or `third_party`.
+        encumbrance: `none`, `pledged` or `locked`.
+        label: For people; not published.
+        row: Line in the file.
+    """
 
     chain: str
     address: str

@@ -30,7 +30,9 @@ S3 = "s3://"
 
 _KEYS = {"format", "as_of", "flows_from", "files", "totals"}
 _ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
-_PATH = re.compile(rf"(balances|flows)/[A-Za-z0-9][A-Za-z0-9._=/-]*({'|'.join(map(re.escape, _ENDINGS))})")
+FILE_PATH = re.compile(rf"(balances|flows)/[A-Za-z0-9][A-Za-z0-9._=/-]*({'|'.join(map(re.escape, _ENDINGS))})")
+"""Names that files of a drop may have, in the drop's folder."""
+
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 20
 _MAX_CONTROL = 1 << 25
@@ -212,7 +214,7 @@ def _parsed(content: bytes, as_of: datetime, name: str) -> dict[str, Any]:
         raise fail("files or totals is not a list of objects of the format, or an amount is not a text")
     paths: set[str] = set()
     for item in files:
-        if not _PATH.fullmatch(item["path"]) or ".." in item["path"] or not _HASH.fullmatch(item["sha256"]) or item["rows"] < 0:
+        if not FILE_PATH.fullmatch(item["path"]) or ".." in item["path"] or not _HASH.fullmatch(item["sha256"]) or item["rows"] < 0:
             raise fail(f"the file {item['path'][:100]!r} has another name, rows or hash than the format allows")
         if item["path"] in paths:
             raise fail(f"it names {item['path']} twice")

@@ -38,7 +38,7 @@ from assay.liabilities.interface import (
 from assay.money import MAX_DIGITS
 from assay.warehouse.session import quote_name, quote_text, session
 
-_DROPPED_FLOW = ("occurred_at", "flow_id", "user_id", "account_type", "asset", "kind", "amount")
+DROPPED_FLOW_COLUMNS = ("occurred_at", "flow_id", "user_id", "account_type", "asset", "kind", "amount")
 _TEXTS = ("VARCHAR", "UUID", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _AMOUNTS = ("VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "DECIMAL")
 _MOMENTS = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
@@ -91,7 +91,7 @@ class FilesLedger(LedgerSource):
         texts = []
         for number, item in enumerate(item for item in drop.files if item.path.startswith("flows/")):
             texts.append(aside / f"flows-{number:05d}.parquet")
-            _convert(connection, drop, item, _DROPPED_FLOW, aside, texts[-1])
+            _convert(connection, drop, item, DROPPED_FLOW_COLUMNS, aside, texts[-1])
         return self._sums(connection, texts, previous_as_of, as_of) if texts else []
 
     def _sums(
@@ -134,7 +134,30 @@ def _convert(connection: duckdb.DuckDBPyConnection, drop: Drop, item: DropFile, 
     copy = drop.fetch(item, aside)
     subject = f"{drop.name}, {item.path}"
     try:
-        relation = f"read_parquet({quote_text(str(copy))})" if copy.suffix == ".parquet" else _csv(copy, columns, subject)
+        write_as_text(connection, copy, columns, path, subject=subject)
+    finally:
+        copy.unlink()
+    if (found := pq.read_metadata(path).num_rows) != item.rows:
+        raise LedgerError(
+            f"it has {found} rows and {CONTROL} says {item.rows}", subject=subject, next_step="have the ledger write the drop anew"
+        )
+
+
+def write_as_text(connection: duckdb.DuckDBPyConnection, file: Path, columns: Sequence[str], path: Path, *, subject: str) -> None:
+    """Write a dropped file's rows as Parquet, every column as text.
+
+    Args:
+        connection: Does the work.
+        file: CSV (packed or not) or Parquet.
+        columns: It has exactly these; they are written in this order.
+        path: Receives them.
+        subject: Names the file in errors.
+
+    Raises:
+        LedgerError: It has other columns, or a column of a type that is not exact, or cannot be read; no row of it is quoted.
+    """
+    try:
+        relation = f"read_parquet({quote_text(str(file))})" if file.suffix == ".parquet" else _csv(file, columns, subject)
         kinds = {str(name): str(kind) for name, kind, *_ in connection.execute(f"describe from {relation}").fetchall()}
         _check_columns(kinds, columns, subject)
         texts = ", ".join(_text(name, kinds[name]) for name in columns)
@@ -143,16 +166,10 @@ def _convert(connection: duckdb.DuckDBPyConnection, drop: Drop, item: DropFile, 
         if is_full(str(error)):
             raise
         raise LedgerError(
-            f"it cannot be read ({_said(str(error).replace(str(copy), item.path))})",
+            f"it cannot be read ({_said(str(error).replace(str(file), file.name))})",
             subject=subject,
             next_step="have the ledger write the drop anew",
         ) from None
-    finally:
-        copy.unlink()
-    if (found := pq.read_metadata(path).num_rows) != item.rows:
-        raise LedgerError(
-            f"it has {found} rows and {CONTROL} says {item.rows}", subject=subject, next_step="have the ledger write the drop anew"
-        )
 
 
 def _said(text: str) -> str:
