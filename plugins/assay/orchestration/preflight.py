@@ -75,7 +75,7 @@ def check_airflow(api: AirflowApi, *, settings: Settings, unpause: bool) -> None
     paused = [dag for dag, details in found.items() if details and details["is_paused"]]
     if paused and not unpause:
         raise NotReadyError(
-            f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused, and a run of a paused DAG waits for ever",
+            f"{', '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused, and a run of a paused DAG waits for ever",
             subject=f"Airflow at {api.url}",
             next_step=f"switch them on in the UI, with `airflow dags unpause {paused[0]}`, or give --unpause",
         )
