@@ -41,8 +41,13 @@ lint: $(SETUP)  ## ruff and sqlfluff
 types: $(SETUP)  ## mypy, strict
 	@$(BIN)/mypy
 
-requirements:  ## resolve requirements.in anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
+# One resolution: the whole is resolved once, and the smaller sets are cut from it by holding every version to it.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+requirements:  ## resolve requirements.in, requirements-sandbox.in and requirements-dev.in anew
+	@$(COMPILE) requirements.in requirements-sandbox.in requirements-dev.in -o requirements-dev.txt
+	@rm -f requirements.txt requirements-sandbox.txt
+	@$(COMPILE) requirements.in --constraint requirements-dev.txt -o requirements.txt
+	@$(COMPILE) requirements.in requirements-sandbox.in --constraint requirements-dev.txt -o requirements-sandbox.txt
 
 clean:  ## remove what the sandbox's runs left behind, publications included
 	@test -z "$$(ls data/publications 2>/dev/null | grep -vx sandbox)" || { echo "data/publications holds other series than the sandbox's; nothing was removed"; exit 1; }
@@ -51,13 +56,13 @@ clean:  ## remove what the sandbox's runs left behind, publications included
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/'
 
-.venv/ready: requirements.txt pyproject.toml verifier/pyproject.toml
+.venv/ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Assay needs Python 3.11 or newer; set PYTHON=/path/to/it")'
 	@echo "setting up .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable verifier
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 sandbox/node_modules/.ready: .venv/ready sandbox/package-lock.json
