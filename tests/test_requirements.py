@@ -75,8 +75,9 @@ def test_every_pinned_version_lies_in_the_range_that_pyproject_states() -> None:
     ("file", "inputs"),
     [
         ("requirements.txt", ["requirements.in"]),
+        ("requirements-build.txt", ["requirements-build.in"]),
         ("requirements-sandbox.txt", ["requirements.in", "requirements-sandbox.in"]),
-        ("requirements-dev.txt", ["requirements.in", "requirements-sandbox.in", "requirements-dev.in"]),
+        ("requirements-dev.txt", ["requirements.in", "requirements-build.in", "requirements-sandbox.in", "requirements-dev.in"]),
     ],
 )
 def test_every_file_is_cut_from_one_resolution_and_hashed(file: str, inputs: list[str]) -> None:
