@@ -145,19 +145,25 @@ def test_a_registry_is_checked_by_its_chains_families(installed: Installed, seen
     rows = "bitcoin,1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa,cold,none,first\n"
     rows += "".join(f"{chain},0xdAC17F958D2ee523a2206206994597C13D831ec7,hot,none,second\n" for chain in ("ethereum", "arbitrum"))
     (installed.folder / "own" / "registry" / "wallets.csv").write_text(f"chain,address,custody,encumbrance,label\n{rows}")
+    prices = installed.folder / "own" / "data" / "prices"
+    prices.mkdir(parents=True)
+    (prices / "primary.csv").write_text("asset,price,currency,time\n")
     done = installed.run("assay", "registry", "check", ASSAY_CONFIG=str(installed.folder / "own" / "assay.toml"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "bitcoin: 1 wallets\nethereum: 1 wallets\narbitrum: 1 wallets\n"
 
 
-@pytest.mark.parametrize(("folder", "source"), [("plugins", "PluginsDirectorySource"), ("", "EntryPointSource")])
-def test_in_the_checkout_the_plugin_is_loaded_once(tmp_path: Path, folder: str, source: str) -> None:
+def test_the_runbook_comes_along(installed: Installed, seen: dict[str, Any]) -> None:
+    assert (Path(seen["folders"]["sql"][0]).parent / "docs" / "runbook.md").read_text() == (ROOT / "docs" / "runbook.md").read_text()
+
+
+def test_in_the_checkout_the_plugin_is_loaded_once(tmp_path: Path) -> None:
     look = (
         "import json; from airflow.plugins_manager import _get_plugins; plugins, errors = _get_plugins()\n"
         "print(json.dumps([[type(item.source).__name__ for item in plugins if item.name == 'assay'], errors]))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / folder if folder else tmp_path / "none")}
+    environment |= {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins")}
     done = subprocess.run([sys.executable, "-c", look], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [[source], {}]
+    assert json.loads(done.stdout.splitlines()[-1]) == [["EntryPointSource"], {}]

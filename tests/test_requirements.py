@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,20 @@ def test_pyproject_names_what_production_asks_for_and_nothing_else() -> None:
     assert {canonicalize_name(item.name): item.extras for item in STATED} == {
         name: item.extras for name, item in asked("requirements.in").items()
     }
+
+
+def test_every_package_that_the_program_imports_is_named() -> None:
+    sources = [path for folder in ("plugins", "dags", "verifier/src") for path in (ROOT / folder).rglob("*.py")]
+    trees = [ast.parse(path.read_text()) for path in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {str(node.module).partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    modules -= {*sys.stdlib_module_names, "assay", "assay_verify"}
+    named = {canonicalize_name(item.name) for item in STATED}
+    # These come with a package that is named, in versions that it decides on.
+    named |= {"apache-airflow-core", "apache-airflow-task-sdk", "eth-typing"}
+    providers = packages_distributions()
+    assert not {module for module in modules if not named & {canonicalize_name(name) for name in providers[module]}}
 
 
 def test_every_pinned_version_lies_in_the_range_that_pyproject_states() -> None:
