@@ -33,16 +33,23 @@ test: $(SETUP) tests/web/node_modules/.ready  ## the whole test suite
 bench: $(SETUP)  ## benchmarks, each beside its floor or a peer
 	@$(BIN)/python -m tests.bench
 
-lint: $(SETUP)  ## ruff and sqlfluff
+lint: $(SETUP)  ## ruff, sqlfluff, and hadolint where it runs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/sqlfluff lint --disable-progress-bar sql
+	@! test -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Containerfile
 
 types: $(SETUP)  ## mypy, strict
 	@$(BIN)/mypy
 
-requirements:  ## resolve requirements.in anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
+# One resolution: the whole is resolved once, and the smaller sets are cut from it by holding every version to it.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+requirements:  ## resolve all requirements*.in anew
+	@$(COMPILE) requirements.in requirements-build.in requirements-sandbox.in requirements-dev.in -o requirements-dev.txt
+	@rm -f requirements.txt requirements-build.txt requirements-sandbox.txt
+	@$(COMPILE) requirements.in --constraint requirements-dev.txt -o requirements.txt
+	@$(COMPILE) requirements.in requirements-sandbox.in --constraint requirements-dev.txt -o requirements-sandbox.txt
+	@$(COMPILE) requirements-build.in --constraint requirements-dev.txt -o requirements-build.txt
 
 clean:  ## remove what the sandbox's runs left behind, publications included
 	@test -z "$$(ls data/publications 2>/dev/null | grep -vx sandbox)" || { echo "data/publications holds other series than the sandbox's; nothing was removed"; exit 1; }
@@ -51,13 +58,13 @@ clean:  ## remove what the sandbox's runs left behind, publications included
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/'
 
-.venv/ready: requirements.txt pyproject.toml verifier/pyproject.toml
+.venv/ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Assay needs Python 3.11 or newer; set PYTHON=/path/to/it")'
 	@echo "setting up .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . --editable verifier
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 sandbox/node_modules/.ready: .venv/ready sandbox/package-lock.json
