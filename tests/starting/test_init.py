@@ -248,7 +248,7 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--chain", "etherium=http://127.0.0.1:1"], "'etherium' is unknown. Next step: write ethereum"),
+        (["--chain", "etherium=http://127.0.0.1:1"], "'etherium' is unknown (did you mean 'ethereum'?)"),
         (["--chain", "bitcoin=jsonrpc:http://127.0.0.1:1"], "no sources of kind 'jsonrpc'"),
         (["--chain", "bitcoin=http://127.0.0.1:1"], "bitcoin=electrum:ADDRESS or bitcoin=core:ADDRESS"),
         (["--chain", "bitcoin=ssl://electrum.example"], "names no port"),
@@ -257,12 +257,12 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest
         (["--chain", "ethereum=http://127.0.0.1:8545"], "one address is named twice"),
         (["--chain-id", "bitcoin=1"], "no EVM chain that a --chain names"),
         (["--chain-id", "ethereum=one"], "'one' is no chain id"),
-        (["--asset", "ETHH", "--asset", "ETH"], "write ETH, if that is meant"),
+        (["--asset", "ETHH", "--asset", "ETH"], "'ETHH' is unknown (did you mean 'ETH'?)"),
         (["--asset", "BTC"], "none of the named chains holds BTC"),
         (["--asset", "USDT"], "ETH, the native asset of ethereum, is not among them"),
-        (["--schedule", "0 0 31 2 *"], "is not possible"),
-        (["--schedule", "0 99 1 * *"], "is not possible"),
-        (["--schedule", "0 16 17"], "has 3 fields and not 5"),
+        (["--schedule", "0 0 31 2 *"], "names no time"),
+        (["--schedule", "0 99 1 * *"], "names no time"),
+        (["--schedule", "0 16 17"], "it has 3 fields and not 5"),
         (["--entity", " "], "no name"),
         (["--entity", "日本"], "no folder name can be made"),
         (["--series", "../up"], "'../up' is not made of"),
@@ -304,7 +304,7 @@ def test_questions_are_asked_until_their_answers_hold() -> None:
     questions, console = answered("etherium", "ethereum", "127.0.0.1", "http://127.0.0.1:8545", "", "31337", "")
     (chain,) = questions.chains(read_catalogue()[1])
     assert (chain.facts.name, chain.chain_id, len(chain.sources)) == ("ethereum", 31337, 1)
-    assert "'etherium' is unknown. Write ethereum" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "'etherium' is unknown (did you mean 'ethereum'?). Choose one of" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_only_what_no_flag_says_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,9 @@ def write_control(settings: Settings, folder: Path, *, flows_from: datetime | No
         step = "add --flows-from with the previous report's moment" if flows else "leave --flows-from out"
         raise LedgerError(problem, subject=f"drop {folder}", next_step=step)
     before = {path: _state(folder / path) for path in paths}
-    with tempfile.TemporaryDirectory() as place:
+    settings.lake.mkdir(parents=True, exist_ok=True)
+    # On the lake's disk, which has room for a ledger; nobody else may enter it.
+    with tempfile.TemporaryDirectory(dir=settings.lake, prefix=".control-") as place:
         aside = Path(place)
         with disk_errors(aside), session(aside, memory_limit=settings.memory_limit) as connection:
             rows = {path: _as_text(connection, folder, path, aside / f"{number:05d}.parquet") for number, path in enumerate(paths)}

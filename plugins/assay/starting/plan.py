@@ -5,29 +5,24 @@ Every function here takes the text of one flag, or of one answer at the terminal
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from croniter import croniter
-from croniter.croniter import CroniterError
 
 from assay.chains.families import family_of
 from assay.config_chains import Asset, Chain
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
+from assay.registry import check_schedule
 from assay.starting.addresses import ledger_connection, source_connection, storage_connection
 
 LEDGERS = ("postgres", "mysql", "files")
 OPERATOR = "operator"
 """Airflow's user who starts runs."""
 
-_CRON_FIELDS = 5
 _SOURCES = 26  # named by a letter each
 _APPROVERS = 2
-_MOST_PORT, _LEAST_PORT = 65_535, 1024
+_LEAST_PORT, _MOST_PORT = 1024, 64_000  # the log servers take ports above it
 _LONGEST = 200
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _PERSON = r"[A-Za-z0-9][A-Za-z0-9._@-]*"
@@ -148,15 +143,8 @@ def schedule(text: str) -> str:
     Raises:
         ConfigError: It is malformed, or no day is one of it.
     """
-    subject, step = "--schedule", 'write five fields in UTC, such as "0 16 17 * *" for the 17th of each month at 16:00'
-    fields = text.split()
-    if len(fields) != _CRON_FIELDS:
-        raise ConfigError(f"{text[:60]!r} has {len(fields)} fields and not {_CRON_FIELDS}", subject=subject, next_step=step)
-    try:
-        croniter(text, datetime.now(UTC)).get_next(datetime)
-    except (CroniterError, ValueError) as error:
-        raise ConfigError(f"{text[:60]!r} is not possible ({error})", subject=subject, next_step=step) from None
-    return " ".join(fields)
+    check_schedule(text, subject="--schedule")
+    return " ".join(text.split())
 
 
 def chain_sources(texts: Sequence[str], known: Mapping[str, Chain], ids: Sequence[str] = ()) -> tuple[PlannedChain, ...]:
@@ -216,7 +204,9 @@ def known_chain(name: str, known: Mapping[str, Chain]) -> Chain:
     """
     if name not in known:
         raise ConfigError(
-            f"the chain {name[:40]!r} is unknown", subject="--chain", next_step=_near(name, known, "docs/chains.md lists all")
+            f"the chain {name[:40]!r} is unknown{did_you_mean(name, known)}",
+            subject="--chain",
+            next_step=f"choose one of {', '.join(known)}",
         )
     return known[name]
 
@@ -256,7 +246,11 @@ def asset_decimals(symbols: Sequence[str], chains: Sequence[PlannedChain], known
     readable = dict.fromkeys(symbol for chain in chains for symbol in chain.symbols)
     for symbol in wanted:
         if symbol not in known:
-            raise ConfigError(f"the asset {symbol[:40]!r} is unknown", subject="--asset", next_step=_near(symbol, known, "it is a ticker"))
+            raise ConfigError(
+                f"the asset {symbol[:40]!r} is unknown{did_you_mean(symbol, known)}",
+                subject="--asset",
+                next_step=f"choose one of {', '.join(readable)}",
+            )
         if symbol not in readable:
             raise ConfigError(
                 f"none of the named chains holds {symbol}",
@@ -292,7 +286,7 @@ def ledger(kind: str, place: str, *, schema: str = "", storage: str = "") -> Pla
         ConfigError: The kind is unknown, or the place malformed.
     """
     if kind not in LEDGERS:
-        raise ConfigError(f"the kind {kind[:40]!r} is unknown", subject="--ledger", next_step=_near(kind, LEDGERS, ""))
+        raise ConfigError(f"the kind {kind[:40]!r} is unknown", subject="--ledger", next_step=f"choose one of {', '.join(LEDGERS)}")
     subject = f"--ledger-at ({kind})"
     if kind == "files":
         return _files_ledger(place or "ledger", storage)
@@ -368,10 +362,3 @@ def port(text: str) -> int:
             f"{text[:20]!r} is no port from {_LEAST_PORT} to {_MOST_PORT}", subject="--port", next_step="name a free one, such as 8080"
         )
     return int(text)
-
-
-def _near(name: str, known: Collection[str], otherwise: str) -> str:
-    """Offer what was probably meant, or all there is where that is little."""
-    if near := difflib.get_close_matches(name.lower(), [item.lower() for item in known], n=3):
-        return f"write {' or '.join(item for item in known if item.lower() in near)}, if that is meant"
-    return f"choose one of {', '.join(known)}" + (f"; {otherwise}" if otherwise else "")
