@@ -24,6 +24,7 @@ import pytest
 
 from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.lake import format_as_of, slug
+from assay.orchestration.preflight import DAGS
 from assay.orchestration.processes import HOST, Process, free_port, listens
 from tests.own import custodian
 from tests.own.readme import Shell, base_environment, commands
@@ -125,6 +126,8 @@ class Person:
             while set(api.health().values()) != {"healthy"}:
                 assert time.monotonic() < deadline, api.health()
                 time.sleep(1)
+            for dag in DAGS:
+                api.patch(f"/dags/{dag}", {"is_paused": False})
 
     def password(self, name: str) -> str:
         passwords = json.loads((Path(self.shell.environment["HOME"]) / "custody" / "airflow" / "passwords.json").read_text())

@@ -1,6 +1,6 @@
 """`assay` at a terminal, for the people who operate it.
 
-Commands: `init`, `up`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `ledger control`, `registry check|show|slot|challenge|import`, `pools`.
+Commands: `init`, `up`, `doctor`, `attest`, `status`, `show`, `verify`, `replay`, `proof`, `ledger control`, `registry check|show|slot|challenge|import`, `pools`.
 Exit code 0 only if what was asked for held; an error is one message that
 names the thing and the next step.
 """
@@ -83,7 +83,16 @@ def _parser() -> argparse.ArgumentParser:
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     up = commands.add_parser("up", help="start Airflow with all its components for this configuration, until Ctrl-C")
     up.add_argument("--port", type=int, help="of its UI and API on 127.0.0.1; by default that of ASSAY_AIRFLOW_URL, else 8080")
+    up.add_argument(
+        "--unpause", action="store_true", help="switch the DAGs on: runs then also start by themselves at the times of the schedule"
+    )
     up.set_defaults(run=_up)
+
+    doctor = commands.add_parser("doctor", help="look at everything that a run needs, before one is started; changes nothing")
+    doctor.add_argument("--as-of", metavar="MOMENT", help="the moment that would be attested; by default the last time of the schedule")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("--url", help="Airflow's API server; by default that of ASSAY_AIRFLOW_URL, else http://127.0.0.1:8080")
+    doctor.set_defaults(run=_doctor)
 
     attest = commands.add_parser("attest", help="run the snapshots of a moment through Airflow and wait for the publication")
     attest.add_argument(
@@ -166,10 +175,19 @@ def _up(given: argparse.Namespace, console: Console) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, _stop)
     try:
-        up(Settings.load(), console, port=given.port)
+        up(Settings.load(), console, port=given.port, unpause=given.unpause)
     except KeyboardInterrupt:
         console.print("stopped; everything that was started has been ended")
     return 0
+
+
+def _doctor(given: argparse.Namespace, console: Console) -> int:
+    from assay.connections import secret_of, url_of
+    from assay.doctor.visit import doctor
+    from assay.lake import parse_as_of
+
+    as_of = parse_as_of(given.as_of) if given.as_of else None
+    return doctor(Settings.load(), console, as_of=as_of, url=given.url, as_json=given.json, connect=url_of, secret_of=secret_of)
 
 
 def _attest(given: argparse.Namespace, console: Console) -> int:

@@ -133,12 +133,21 @@ def _check_arguments(parts: int, shard_leaves: int, processes: int) -> None:
             raise ConfigError(f"it must be {allowed}", subject=f"liability tree, {name}", next_step="correct the configuration")
 
 
-def _fit(report: Report, memory_limit: str, processes: int, shard_leaves: int) -> tuple[int, int]:
-    """Return how many processes the memory is enough for, and the bytes of balances that each may work on at a time."""
+def bytes_of(memory_limit: str) -> int:
+    """Return the bytes of an amount of memory such as `2GB`.
+
+    Raises:
+        ConfigError: It is none.
+    """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?i?)b?", memory_limit.strip().lower())
     if not found:
         raise ConfigError(f"{memory_limit!r} is not an amount of memory", subject="memory_limit", next_step="write it like 2GB")
-    memory = int(float(found[1]) * _UNITS[found[2]])
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _fit(report: Report, memory_limit: str, processes: int, shard_leaves: int) -> tuple[int, int]:
+    """Return how many processes the memory is enough for, and the bytes of balances that each may work on at a time."""
+    memory = bytes_of(memory_limit)
     # A level of a shard, and the next one.
     shard = shard_leaves * (HASH_BYTES + AMOUNT_BYTES * len(report.assets)) * 3 // 2
     possible = (memory - _PROCESS_BYTES) // (shard + _PROCESS_BYTES)

@@ -75,6 +75,10 @@ class FilesLedger(LedgerSource):
         write_texts(raw.flows, FLOW_COLUMNS, flows)
         return {"drop": {item.path: item.sha256 for item in drop.files}}
 
+    def probe(self, as_of: datetime) -> list[tuple[str, ...]]:
+        """See `LedgerSource.probe`."""
+        return list(Drop.open(self._settings, self._uri, as_of).totals)
+
     def _flows(
         self, connection: duckdb.DuckDBPyConnection, drop: Drop, previous_as_of: datetime | None, as_of: datetime, aside: Path
     ) -> list[tuple[str, ...]]:

@@ -143,6 +143,18 @@ class LedgerSource(ABC):
             AmountError: A flow is not an exact amount.
         """
 
+    @abstractmethod
+    def probe(self, as_of: datetime) -> list[tuple[str, ...]]:
+        """Make sure that the ledger can be read, without reading a balance, and return the control totals of a moment.
+
+        Returns:
+            TOTAL_COLUMNS of each account type and asset, as texts; none where the ledger has not closed the moment.
+
+        Raises:
+            SourceUnavailableError: The ledger refused the connection or broke off; of files, the drop is not there yet.
+            LedgerError: Views, columns or rights are missing, or the drop breaks the rules.
+        """
+
 
 def write_texts(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
     """Write a few rows of text as a raw file."""

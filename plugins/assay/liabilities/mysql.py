@@ -67,6 +67,19 @@ class MysqlLedger(LedgerSource):
         write_texts(raw.flows, FLOW_COLUMNS, flows)
         return {"connection": connection, "server": server}
 
+    def probe(self, as_of: datetime) -> list[tuple[str, ...]]:
+        """See `LedgerSource.probe`."""
+        with transaction(self._uri, name=self._name) as session:
+            session.identify()
+            self._check_views(session)
+            for view in _VIEWS:
+                # The right to read a view says nothing of the right to read what it is made of.
+                session.query(f"select '' from {self._view(view)} limit 0")
+            totals = session.query(
+                f"select {_texts(TOTAL_COLUMNS)} from {self._view('assay_control_totals')} where as_of = {_moment(as_of)}"
+            )
+        return [tuple(str(value) for value in row) for row in totals]
+
     def _view(self, name: str) -> str:
         return f"`{self._settings.ledger.schema.replace('`', '``')}`.{name}"
 

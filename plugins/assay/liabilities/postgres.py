@@ -82,6 +82,17 @@ class PostgresLedger(LedgerSource):
         write_texts(raw.flows, FLOW_COLUMNS, flows)
         return {"snapshot": snapshot, "replica": position, "readers": self._settings.ledger.readers}
 
+    def probe(self, as_of: datetime) -> list[tuple[str, ...]]:
+        """See `LedgerSource.probe`."""
+        with transaction(self._uri, name=self._name, memory_limit=self._settings.memory_limit) as session:
+            session.identify()
+            self._replica(session)
+            self._check_views(session)
+            for view in _VIEWS:
+                # The right to read a view says nothing of the right to read what it is made of.
+                session.query(f"select '' as nothing from {self._view(view)} limit 0")
+            return session.query(f"select {_texts(TOTAL_COLUMNS)} from {self._view('assay_control_totals')} where as_of = {_moment(as_of)}")
+
     def _several_snapshots(self) -> LedgerError:
         return LedgerError(
             "the three views were not read in one snapshot",

@@ -100,6 +100,11 @@ def extract(settings: Settings, as_of: datetime, previous_as_of: datetime | None
     return raw
 
 
+def probe(settings: Settings, as_of: datetime, uri: str) -> list[tuple[str, ...]]:
+    """Make sure that the ledger can be read, without reading a balance; see `LedgerSource.probe`."""
+    return _source(settings, uri).probe(as_of)
+
+
 def needs_connection(settings: Settings) -> bool:
     """Tell whether the ledger is anywhere else than on a local disk."""
     return settings.ledger.kind != "files" or settings.ledger.folder.startswith(S3)

@@ -30,7 +30,7 @@ class UpError(ConfigError):
     """Airflow cannot be started here, or did not come up."""
 
 
-def up(settings: Settings, console: Console, *, port: int | None = None) -> None:
+def up(settings: Settings, console: Console, *, port: int | None = None, unpause: bool = False) -> None:
     """Start all components and keep them running; returns only by an exception.
 
     AIRFLOW_HOME and everything else that Airflow reads come from the environment, which `.env` has filled; what is not set there gets a value that
@@ -40,6 +40,7 @@ def up(settings: Settings, console: Console, *, port: int | None = None) -> None
         settings: The configuration in force.
         console: Receives the address, who may log in, and the next step.
         port: Of UI and API; the one of ASSAY_AIRFLOW_URL by default.
+        unpause: Switch the DAGs on: from then on, runs also start by themselves at the times of the schedule.
 
     Raises:
         UpError: The port is taken, another `assay up` runs here, a folder cannot be written, or a component ended.
@@ -60,6 +61,8 @@ def up(settings: Settings, console: Console, *, port: int | None = None) -> None
                 airflow.start(*COMPONENTS, *worker)
                 airflow.wait_until_ready(DAGS)
                 airflow.api.set_pools(pools_of(settings))
+                for dag in DAGS if unpause else ():
+                    airflow.api.patch(f"/dags/{dag}", {"is_paused": False})
                 _tell(settings, airflow, console)
                 while True:
                     airflow.check()
