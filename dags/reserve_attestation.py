@@ -103,12 +103,12 @@ def validate(inputs: dict[str, Any], tables: str) -> str:
 def stage_publication(inputs: dict[str, Any], prices: str, commitment: str, tables: str) -> dict[str, str]:
     """Build the whole publication aside."""
     from assay import attestation
-    from assay.orchestration import task_logs
+    from assay.orchestration import approval_page, task_logs
 
     run = current_run()
     folder = run.folder("marts", "staged")
     staged = attestation.stage_publication(run.settings, run.as_of, inputs, Path(prices), Path(commitment), Path(tables), folder)
-    return task_logs.of_staged(staged)
+    return task_logs.of_staged(staged) | {"summary": approval_page.summary(run.settings, run.as_of, folder, run.run_id)}
 
 
 @linked_task(operator=PublishingOperator, outlets=[PUBLICATION], execution_timeout=timedelta(minutes=30))

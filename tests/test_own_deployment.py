@@ -31,6 +31,7 @@ from tests.own.readme import Shell, base_environment, commands
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 400.0
+READING_SECONDS = 15
 FIRST, SECOND, THIRD = (format_as_of(moment) for moment in custodian.MOMENTS)
 
 
@@ -158,8 +159,8 @@ class Person:
                     path = f"/dags/reserve_attestation/dagRuns/{run['dag_run_id']}/taskInstances/approve_{number}"
                     if (api.find(path) or {}).get("state") != "awaiting_input":
                         continue
-                    # People read before they answer, and an answer within the very second of the question is lost in Airflow's scheduler.
-                    if time.monotonic() - asked_since.setdefault(path, time.monotonic()) < 5:
+                    # People read before they answer. An answer before the scheduler has taken note that the question stands fails the task.
+                    if time.monotonic() - asked_since.setdefault(path, time.monotonic()) < READING_SECONDS:
                         continue
                     try:
                         api.patch(f"{path}/-1/hitlDetails", {"chosen_options": ["Approve"], "params_input": {}})

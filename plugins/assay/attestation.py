@@ -190,7 +190,7 @@ def stage_publication(
 
     Raises:
         ComputationError: The configuration has changed since the snapshots were taken.
-        PublicationError: Something is missing or not to be published.
+        PublicationError: Something is missing or not to be published, or the moment is published with other content and this is no correction.
     """
     if inputs["configuration"] != settings.digest:
         raise ComputationError(
@@ -213,6 +213,7 @@ def stage_publication(
     )
     digest = sha256_of(folder / MANIFEST)
     origin.keep(settings, digest, inputs, prices, commitment / pipeline.INDEX)
+    publishing.check_publishable(settings, folder)
     health = source_health.write(
         settings,
         as_of,

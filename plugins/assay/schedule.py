@@ -234,8 +234,7 @@ def sign_off_tasks(sign_off: SignOffSettings, staged: Any) -> list[Any]:
         ApprovalOperator(
             task_id=f"approve_{number}",
             subject="Publish the attestation of {{ dag_run.partition_key }}?",
-            body="The whole publication stands at `{{ ti.xcom_pull(task_ids='stage_publication')['folder'] }}`; its report is `report.html` there.\n\n"
-            "SHA-256 of its manifest: `{{ ti.xcom_pull(task_ids='stage_publication')['manifest_sha256'] }}`",
+            body="{{ ti.xcom_pull(task_ids='stage_publication')['summary'] }}",
             assigned_users=[{"id": name, "name": name} for name in group],
             ignore_downstream_trigger_rules=True,
             response_timeout=timedelta(days=7),

@@ -121,6 +121,22 @@ def publish(settings: Settings, staged: Path, *, now: datetime | None = None) ->
     return Published(folder=target, entry=entry, repeated=False)
 
 
+def check_publishable(settings: Settings, staged: Path) -> None:
+    """Refuse at staging, before people are asked, what `publish` would refuse after they have approved; nothing is changed.
+
+    Raises:
+        PublicationError: The log is broken, the moment is out of order, or it is published with other content and this is no correction.
+    """
+    values = manifest.read(staged)
+    as_of, revision = parse_as_of(values["as_of"]), int(values["revision"])
+    series = series_folder(settings)
+    log = Log.read(series)
+    if any(entry.revision == revision for entry in log.of(as_of)):
+        _check_same(series / folder_name(as_of, revision), values)
+    elif not _same_correction(settings, log.of(as_of), (staged / FILE_NAME).read_bytes()):
+        _check_place(log, values, as_of=as_of, revision=revision)
+
+
 def _check_place(log: Log, values: dict[str, Any], *, as_of: datetime, revision: int) -> None:
     """Hold a new publication against the log: order, revision, and the publication it was computed from."""
     subject = f"publication {folder_name(as_of, revision)}"

@@ -169,6 +169,8 @@ def _verdict(verified: VerifiedOwnership) -> str:
         f"{tally.count(outcome):,} {text}" for outcome, text in _OUTCOMES.items() if tally.count(outcome) or outcome is Outcome.VERIFIED
     ]
     numbers = ", ".join(parts)
+    if code is Exit.HELD and tally.count(Outcome.NONE) == tally.rows:
+        return paint(f"No proof of ownership is claimed for any of the {tally.rows:,} wallets, so there was none to check.", "ok")
     if code is Exit.HELD:
         return paint(f"Everything that was checked held ({numbers}).", "ok")
     if code is Exit.INCOMPLETE:
