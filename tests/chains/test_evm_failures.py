@@ -88,7 +88,7 @@ def test_a_source_that_does_not_answer_in_full_stops_the_read(
 
 
 def test_a_source_that_refuses_the_connection_is_unavailable() -> None:
-    with pytest.raises(SourceUnavailableError, match="source node_a, chain id: the connection failed"):
+    with pytest.raises(SourceUnavailableError, match="source node_a, chain id: it cannot be reached"):
         ask(f"http://127.0.0.1:{free_port()}", lambda reader: reader.check_network())
 
 

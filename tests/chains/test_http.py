@@ -165,3 +165,28 @@ def test_a_key_that_was_cut_in_two_is_not_shown() -> None:
     for length in range(7, len(SECRET) + 1):
         assert SECRET[:7] not in client.scrubbed(f"no such project: {SECRET[:length]}")
     assert client.scrubbed("no such project") == "no such project"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "htp://node.example/secret-key",
+        "node.example:8545/secret-key",
+        "http:///secret-key",
+        "http://h:0",
+        "http://h:99999",
+        "http://[::1/k",
+    ],
+)
+def test_an_address_that_is_none_is_a_mistake_of_the_configuration_and_no_outage(url: str) -> None:
+    with pytest.raises(ConfigError, match="correct host, port and schema of the Airflow Connection c") as caught:
+        get(url)
+    assert "secret-key" not in str(caught.value)
+    assert not caught.value.RETRYABLE
+
+
+def test_a_host_that_nobody_knows_and_a_server_without_tls_are_told_apart(server: Server) -> None:
+    with pytest.raises(SourceUnavailableError, match="its host name is not known here.*correct the host"):
+        get("http://no-such-host.invalid/")
+    with pytest.raises(SourceUnavailableError, match="cannot be spoken to by TLS"):
+        get(f"https://{server.host}/")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self, TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies
 
 import aiohttp
@@ -30,6 +30,7 @@ T = TypeVar("T")
 HTTP_OK = 200
 HTTP_NOT_FOUND = 404
 _HTTP_PASSING = frozenset({408, 425, 429})
+_SCHEMES = frozenset({"http", "https"})
 _SHOWN = 200  # characters of a server's own words in an error
 _SECRET = 6  # a part of the address shorter than this is no key, and blanking it would garble ordinary words
 _LARGEST_ANSWER = 256 << 20  # bytes
@@ -51,13 +52,28 @@ class HttpClient:
         self.source = source
         self.tape = tape_of(url)
         self._url, _, headers = url.partition("#")
-        self._parts = urlsplit(self._url)
+        self._parts = self._address()
         self._headers = dict(parse_qsl(headers))
         self._secrets = _secrets(url)
         self._meter = meter or Meter()
         self._pacer = Pacer(source.task_requests_per_second)
         self._slots = asyncio.Semaphore(source.concurrency)
         self._session: aiohttp.ClientSession | None = None
+
+    def _address(self) -> SplitResult:
+        """Take the address apart; one that cannot be one is known now, and no later try makes it another."""
+        try:
+            parts = urlsplit(self._url)
+            usable = self.tape is not None or bool(parts.scheme in _SCHEMES and parts.hostname and (parts.port is None or parts.port > 0))
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError(
+                "its address is neither http://host[:port][/path] nor https://host[:port][/path]",
+                subject=f"source {self.source.name}",
+                next_step=f"correct host, port and schema of the Airflow Connection {self.source.connection}",
+            )
+        return parts
 
     async def __aenter__(self) -> Self:
         if self.tape is None:
@@ -111,6 +127,14 @@ class HttpClient:
                     return status, _DECODER.decode(content)
             except TimeoutError:
                 raise self.unavailable(f"it did not answer within {self.source.timeout_seconds} s", about) from None
+            except aiohttp.ClientConnectorError as error:
+                raise self._unreachable(error, about) from None
+            except aiohttp.InvalidURL:
+                raise ConfigError(
+                    "its address cannot be read as one",
+                    subject=self.subject(about),
+                    next_step=f"correct the Airflow Connection {self.source.connection}",
+                ) from None
             except (aiohttp.ClientError, OSError) as error:
                 raise self.unavailable(f"the connection failed ({type(error).__name__})", about) from None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -148,6 +172,21 @@ class HttpClient:
             subject=self.subject(about),
             next_step="run the task again later, or lower the source's batch_size, concurrency or requests_per_second",
         )
+
+    def _unreachable(self, error: aiohttp.ClientConnectorError, about: str) -> SourceUnavailableError:
+        """Say what kept a connection from coming about; none of it has to do with how much was asked for."""
+        name = f"the Airflow Connection {self.source.connection}"
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            problem, step = "its host name is not known here", f"correct the host in {name}, or wait until name resolution works again"
+        elif isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+            problem, step = (
+                "it cannot be spoken to by TLS, or its certificate is not accepted",
+                f"correct schema and port in {name}, or the server's certificate",
+            )
+        else:
+            problem = f"it cannot be reached ({type(error.os_error).__name__})"
+            step = f"start it if it is not running, or correct host and port in {name}; Airflow tries again by itself"
+        return SourceUnavailableError(problem, subject=self.subject(about), next_step=step)
 
     def wrong(self, problem: str, about: str) -> SourceMismatchError:
         """Return the error of an answer that cannot be right."""
