@@ -105,13 +105,14 @@ class Person:
         return folder
 
     @contextmanager
-    def airflow(self, command: str, log: Path) -> Iterator[None]:
+    def airflow(self, command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         """Have Airflow up as long as the block runs; it is ended as Ctrl-C does."""
         started = self.shell.start(command, log)
         try:
-            yield
+            yield started
         finally:
-            os.killpg(started.pid, signal.SIGINT)
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGINT)
             try:
                 started.wait(60)
             except subprocess.TimeoutExpired:
@@ -246,8 +247,9 @@ def test_the_same_with_celery_workers(node: custodian.Node, repository: Path, tm
             )
             file.write("AIRFLOW__CELERY__WORKER_CONCURRENCY='4'\n")
         log = tmp_path / "up.log"
-        with person.airflow(person.skip("assay up"), log):
-            wait_for(lambda: "Ctrl-C ends it" in log.read_text(), log)
+        with person.airflow(person.skip("assay up"), log) as up:
+            wait_for(lambda: "Ctrl-C ends it" in log.read_text() or up.poll() is not None, log)
+            assert up.poll() is None, log.read_text()
             person.shell = person.shell.second()
             person.type(". ~/assay/.venv/bin/activate")
             person.type("assay doctor")

@@ -186,7 +186,7 @@ def test_an_address_that_is_none_is_a_mistake_of_the_configuration_and_no_outage
 
 
 def test_a_host_that_nobody_knows_and_a_server_without_tls_are_told_apart(server: Server) -> None:
-    with pytest.raises(SourceUnavailableError, match="its host name is not known here.*correct the host"):
+    with pytest.raises(SourceUnavailableError, match=r"its host name is not known here.*correct the host"):
         get("http://no-such-host.invalid/")
     with pytest.raises(SourceUnavailableError, match="cannot be spoken to by TLS"):
         get(f"https://{server.host}/")

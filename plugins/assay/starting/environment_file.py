@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-import assay
 from assay import resources
 from assay.errors import ConfigError
 from assay.starting.addresses import secret_connection
@@ -57,7 +56,6 @@ def variables(plan: Plan, folder: Path, known_passwords: Mapping[str, str]) -> d
             "ASSAY_CONFIG": str(folder / "assay.toml"),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(resources.folder("dags")),
-            **_plugins(),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         },
         "How Airflow runs": {
@@ -95,12 +93,6 @@ def variables(plan: Plan, folder: Path, known_passwords: Mapping[str, str]) -> d
         **({"The ledger": {"AIRFLOW_CONN_ASSAY_LEDGER": plan.ledger.connection}} if plan.ledger.connection else {}),
         "Keys the pseudonyms of users: made once, and kept": {"AIRFLOW_CONN_ASSAY_PSEUDONYM": secret_connection(secrets.token_hex(32))},
     }
-
-
-def _plugins() -> dict[str, str]:
-    """A checkout's plugin stands beside the package; an installed Assay brings it along by itself."""
-    folder = Path(assay.__file__).resolve().parent.parent
-    return {"AIRFLOW__CORE__PLUGINS_FOLDER": str(folder)} if folder.name == "plugins" and (folder / "assay_plugin.py").exists() else {}
 
 
 def lines(groups: Groups) -> str:
