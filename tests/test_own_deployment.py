@@ -26,6 +26,7 @@ from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.lake import format_as_of, slug
 from assay.orchestration.preflight import DAGS
 from assay.orchestration.processes import HOST, Process, free_port, listens
+from sandbox.postgres import postgres
 from tests.own import custodian
 from tests.own.readme import Shell, base_environment, commands
 
@@ -235,12 +236,14 @@ def redis(folder: Path) -> Iterator[int]:
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed (Debian: apt install redis-server)")
-def test_the_same_with_celery_workers(node: custodian.Node, repository: Path, tmp_path: Path) -> None:
+def test_the_same_with_celery_workers_and_airflows_database_in_postgresql(node: custodian.Node, repository: Path, tmp_path: Path) -> None:
     person = Person(tmp_path / "home", repository, node)
     person.install()
     folder = person.set_up()
-    with redis(tmp_path) as port:
+    with redis(tmp_path) as port, postgres(tmp_path / "database", user="airflow") as database:
         with (folder / ".env").open("a") as file:
+            address = database.uri("postgres").replace("postgresql://", "postgresql+psycopg2://")
+            file.write(f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN='{address}'\n")
             file.write("AIRFLOW__CORE__EXECUTOR='CeleryExecutor'\n")
             file.write(
                 f"AIRFLOW__CELERY__BROKER_URL='redis://{HOST}:{port}/0'\nAIRFLOW__CELERY__RESULT_BACKEND='redis://{HOST}:{port}/1'\n"

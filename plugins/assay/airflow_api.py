@@ -32,6 +32,10 @@ class AirflowApiError(AssayError):
     """Airflow's API does not answer, or refuses."""
 
 
+class UnreachableError(AirflowApiError):
+    """The server does not answer at all; it may a moment later."""
+
+
 class NotFoundError(AirflowApiError):
     """Airflow knows no such thing."""
 
@@ -100,8 +104,10 @@ class AirflowApi:
         try:
             return self._client.request(method, path, **arguments)
         except httpx.TransportError as error:
-            raise self._fail(
-                f"it does not answer ({error})", "start it with `assay up`, or correct the address (ASSAY_AIRFLOW_URL, or --url)"
+            raise UnreachableError(
+                f"it does not answer ({error})",
+                subject=f"Airflow at {self.url}",
+                next_step="start it with `assay up`, or correct the address (ASSAY_AIRFLOW_URL, or --url)",
             ) from error
         except httpx.InvalidURL as error:
             raise self._fail(f"the address is malformed ({error})", "correct ASSAY_AIRFLOW_URL, or --url") from error

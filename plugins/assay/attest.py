@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from assay.airflow_api import AirflowApi
+from assay.airflow_api import AirflowApi, UnreachableError
 from assay.config import Settings
 from assay.errors import AssayError
 from assay.orchestration.preflight import ATTESTATION, DAGS, LIABILITIES, RESERVES
@@ -18,6 +18,7 @@ from assay.orchestration.waiting import Waiting
 __all__ = ["ATTESTATION", "DAGS", "LIABILITIES", "RESERVES", "RunError", "attest", "begin", "pools_of", "start"]
 
 _POLL_SECONDS = 2.0
+_PATIENCE_SECONDS = 300.0
 _ACTIVE = frozenset({"queued", "running"})
 
 
@@ -136,6 +137,7 @@ def _follow(
     api: AirflowApi, as_of: str, runs: dict[str, str], before: set[str], waiting: Waiting, *, check: Callable[[], None], seconds: float
 ) -> None:
     deadline = time.monotonic() + seconds
+    answered = time.monotonic()
     open_dags = {RESERVES, LIABILITIES, ATTESTATION}
     while open_dags:
         check()
@@ -145,12 +147,24 @@ def _follow(
                 subject=f"{', '.join(sorted(open_dags))} for {as_of}",
                 next_step="look at its tasks in Airflow",
             )
-        if ATTESTATION not in runs:
-            new = [run["dag_run_id"] for run in api.runs(ATTESTATION, as_of) if run["dag_run_id"] not in before]
-            runs |= {ATTESTATION: new[0]} if new else {}
-        open_dags -= {dag for dag in open_dags if dag in runs and _finished(api, dag, runs[dag], waiting)}
+        try:
+            open_dags -= _ended(api, as_of, runs, before, waiting, open_dags)
+            answered = time.monotonic()
+        except UnreachableError as error:
+            # The runs go on without the API server; a busy one, or one that is started anew, answers again.
+            if time.monotonic() - answered > _PATIENCE_SECONDS:
+                raise
+            waiting.say(f"{error.subject} {error.problem}; trying again for {_PATIENCE_SECONDS // 60:.0f} minutes")
         if open_dags:
             time.sleep(_POLL_SECONDS)
+
+
+def _ended(api: AirflowApi, as_of: str, runs: dict[str, str], before: set[str], waiting: Waiting, open_dags: set[str]) -> set[str]:
+    """Look at all that is open once, and return the DAGs whose run has ended well."""
+    if ATTESTATION not in runs:
+        new = [run["dag_run_id"] for run in api.runs(ATTESTATION, as_of) if run["dag_run_id"] not in before]
+        runs |= {ATTESTATION: new[0]} if new else {}
+    return {dag for dag in open_dags if dag in runs and _finished(api, dag, runs[dag], waiting)}
 
 
 def _finished(api: AirflowApi, dag: str, run: str, waiting: Waiting) -> bool:

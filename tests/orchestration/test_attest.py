@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from assay import cli
-from assay.airflow_api import AirflowApi, AirflowApiError
+from assay.airflow_api import AirflowApi, AirflowApiError, UnreachableError
 from assay.attest import ATTESTATION, LIABILITIES, RESERVES, RunError, attest, begin
 from assay.config import Settings
 from assay.errors import AssayError, ConfigError
@@ -200,6 +200,24 @@ def test_the_people_who_are_waited_for_are_named_with_the_page(airflow: State, a
     ]
     said, _ = followed(airflow, api, settings, seconds=1.0)
     assert f"waits for the approval of bob or eve: {airflow.url}/dags/{ATTESTATION}/runs/run-of-{ATTESTATION}/tasks/approve_2" in said
+
+
+def test_a_server_that_is_away_for_a_moment_does_not_end_the_watching(
+    airflow: State, api: AirflowApi, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow.runs = {dag: [run(dag, "running")] for dag in airflow.runs}
+    look, away = api.tasks, [2]
+
+    def tasks(dag: str, run_id: str) -> list[dict[str, Any]]:
+        if away[0]:
+            away[0] -= 1
+            raise UnreachableError("it does not answer (timed out)", subject="Airflow", next_step="-")
+        return look(dag, run_id)
+
+    monkeypatch.setattr(api, "tasks", tasks)
+    said, error = followed(airflow, api, settings, seconds=6.0)
+    assert said.count("it does not answer (timed out); trying again for 5 minutes") == 1
+    assert "did not end within" in error.problem
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,13 @@ class Waiting:
             self._progress.update(self._bars[dag], total=len(tasks), completed=done)
         elif self._counted.get(dag) != (words := f"{dag}: {run['state']}, {done} of {len(tasks)} tasks done"):
             self._counted[dag] = words
-            self._say(words, once=False)
+            self.say(words, once=False)
         if run["state"] not in {"success", "failed"}:
             for words in (*self._run_waits(dag, run), *(line for task in tasks for line in self._task_waits(dag, run, task))):
-                self._say(words)
+                self.say(words)
 
-    def _say(self, words: str, *, once: bool = True) -> None:
+    def say(self, words: str, *, once: bool = True) -> None:
+        """Say something, with the time; the same words once only, unless it is a count."""
         if once and words in self._said:
             return
         self._said.add(words)
