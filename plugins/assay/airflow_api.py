@@ -147,6 +147,11 @@ class AirflowApi:
         self._client.headers["Authorization"] = f"Bearer {token}"
         self._logged_in = True
 
+    @property
+    def token(self) -> str:
+        """The token in use; empty before `log_in`. A secret."""
+        return str(self._client.headers.get("Authorization", "")).removeprefix("Bearer ")
+
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         fresh = not self._logged_in
         if fresh:

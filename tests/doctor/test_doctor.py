@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from rich.console import Console
 
@@ -113,6 +114,16 @@ def test_a_missing_pool_is_a_warning_because_the_command_sets_it(folder: Path, a
 def test_a_secret_that_one_component_lacks_is_named(folder: Path, airflow: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(os.environ, "AIRFLOW__API_AUTH__JWT_SECRET")
     assert "AIRFLOW__API_AUTH__JWT_SECRET is not set" in bad(look(folder, airflow))["Airflow's secrets"]
+
+
+@pytest.mark.parametrize(("secret", "differs"), [("the same", False), ("another one", True)])
+def test_an_api_server_with_another_secret_than_tasks_would_get_is_found_out(
+    folder: Path, airflow: State, secret: str, differs: bool
+) -> None:
+    os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "the same" * 8
+    airflow.token = jwt.encode({"sub": "operator", "aud": "apache-airflow"}, secret * 8, algorithm="HS512")
+    found = bad(look(folder, airflow))
+    assert ("so tasks that get this one would die" in found.get("Airflow's secrets", "")) == differs
 
 
 def test_a_node_of_another_network_is_named(folder: Path, airflow: State, tmp_path: Path) -> None:

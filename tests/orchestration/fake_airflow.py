@@ -30,6 +30,7 @@ class State:
         tasks: Of each run's id.
         logs: Content by task id.
         events: Of the event log.
+        token: What a login is given.
         requests: Method and path of what was asked.
     """
 
@@ -43,6 +44,7 @@ class State:
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    token: str = "good"
     url: str = ""
 
 
@@ -89,9 +91,9 @@ def respond(state: State, method: str, path: str, query: dict[str, list[str]], b
         return 200, state.health
     if path == "/auth/token":
         if method == "POST" and state.users.get(body.get("username", "")) == body.get("password"):
-            return 201, {"access_token": "good"}
+            return 201, {"access_token": state.token}
         return (401, {"detail": "Invalid credentials"}) if method == "POST" else (403, {"detail": "only if all are admins"})
-    if token != "Bearer good":
+    if token != f"Bearer {state.token}":
         return 401, {"detail": "Invalid JWT token"}
     return found(state, method, path.removeprefix("/api/v2").strip("/").split("/"), query, body)
 

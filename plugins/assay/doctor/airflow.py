@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assay import resources
-from assay.airflow_api import AirflowApi, AirflowApiError
+from assay.airflow_api import TOKEN_VARIABLE, AirflowApi, AirflowApiError
 from assay.attest import pools_of
 from assay.config import Settings
 from assay.doctor.findings import Finding, Patient, failed, ok, refused, skipped, warning
@@ -32,6 +32,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield skipped("components, DAGs, pools", "Airflow does not answer, or not to this login")
             return
         yield ok(_SUBJECT, f"{api.url} answers and takes the login")
+        yield from _same_secret(api.token)
         yield from _components(patient.settings, health)
         yield from _dags(api)
         yield from _pools(api, patient.settings)
@@ -41,7 +42,9 @@ def _environment(settings: Settings) -> Iterator[Finding]:
     """Secrets that are set here are the components' too where they read the same `.env`; what those have in fact, no API tells."""
     unset = [name for name in _SECRETS if not os.environ.get(name)]
     if not unset:
-        yield ok("Airflow's secrets", "all three are set here; every component must have the same, as those that `assay up` starts have")
+        yield ok(
+            "Airflow's secrets", "all three are set here; every component must have the same, and those that `assay up` starts have it"
+        )
     elif len(unset) == len(_SECRETS):
         yield skipped("Airflow's secrets", "none is set here, so they stand in airflow.cfg or in the components' own environment")
     else:
@@ -56,6 +59,29 @@ def _environment(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield ok("approvers", "each of them is a user of Airflow")
+
+
+def _same_secret(token: str) -> Iterator[Finding]:
+    """Hold the API server's secret against the one that is set here: it has signed the token of the login with its own."""
+    import jwt
+
+    secret = os.environ.get(_SECRETS[0])
+    if not secret or os.environ.get(TOKEN_VARIABLE):
+        return
+    try:
+        jwt.decode(
+            token, secret, algorithms=["HS512", "HS384", "HS256"], options={"verify_aud": False, "verify_exp": False, "verify_iss": False}
+        )
+    except jwt.InvalidSignatureError:
+        yield failed(
+            "Airflow's secrets",
+            f"the API server has another {_SECRETS[0]} than the one that is set here, so tasks that get this one would die before their first line",
+            "give every component the same, and start them anew",
+        )
+    except jwt.PyJWTError:
+        yield skipped("Airflow's secrets", "the API server's token is not signed with a shared secret")
+    else:
+        yield ok("Airflow's secrets", f"the API server has the same {_SECRETS[0]} as this environment")
 
 
 def _components(settings: Settings, health: dict[str, str]) -> Iterator[Finding]:
