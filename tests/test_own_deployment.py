@@ -207,7 +207,9 @@ def test_readme_leads_from_a_clone_to_three_months_in_airflow_standalone(node: c
             assert "waits for the approval of ann" in said
             assert "reserve_attestation: success" in said
             check_numbers(folder, 0)
-            assert "held" in person.type("assay verify")
+            verified = person.type("assay verify")
+            assert "ann approved this manifest" in verified
+            assert "bob approved this manifest" in verified
             assert "the same, byte for byte" in person.type("assay replay")
             person.type("assay proof")
             proof, publication = folder / "proof.json", folder / "data/publications/example-custodian" / slug(custodian.MOMENTS[0])

@@ -204,7 +204,7 @@ def test_a_source_that_keeps_failing_is_left_alone_and_the_failures_are_counted(
     connect = connect_to(nodes[0].url, "http://127.0.0.1:9")
     registry = reserves.check_registry(settings, SECOND, tmp_path / "registry")
     for _ in range(3):
-        with pytest.raises(SourceUnavailableError, match="connection failed"):
+        with pytest.raises(SourceUnavailableError, match="it cannot be reached"):
             reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect)
     with pytest.raises(SourceUnavailableError, match="left alone"):
         reserves.resolve_block(settings, "ethereum", SECOND, registry, tmp_path / "raw", connect=connect)

@@ -251,7 +251,17 @@ def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[M
         health = publishing.series_folder(settings) / source_health.NAME / f"{published.folder.name}.parquet"
         with replacing_file(health) as temporary:
             shutil.copyfile(staged["health"], temporary)
+    _keep_approvals(settings, published, staged["manifest_sha256"], approvals)
     return str(published)
+
+
+def _keep_approvals(
+    settings: Settings, published: publishing.Published, manifest_sha256: str, approvals: Sequence[Mapping[str, Any] | None]
+) -> None:
+    """Write who approved, once: what is repeated with the same content was approved before, and another manifest is no business of this publication."""
+    path = publishing.series_folder(settings) / approving.NAME / f"{published.folder.name}.parquet"
+    if settings.sign_off.required and not path.exists() and published.entry.manifest_sha256 == manifest_sha256:
+        approving.write(approvals, path, as_of=published.entry.as_of, manifest_sha256=manifest_sha256, contracts=CONTRACTS)
 
 
 def _log(settings: Settings) -> Log:

@@ -127,6 +127,7 @@ def test_it_imports_nothing_but_the_standard_library_itself_and_what_it_declares
         "coincurve",
         "eth_typing",
         "nacl",
+        "loky",
         "py_ecc",
         "pyarrow",
         "rfc8785",

@@ -1,13 +1,32 @@
-"""The sign-off, read again before anything is published: who approved what, and when."""
+"""The sign-off, read again before anything is published: who approved what, and when; and the table that says so beside the publications."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from assay.config import Settings
 from assay.errors import PublicationError
+from assay.lake import replacing_file
+from assay.warehouse.contracts import check_file, load_contracts
+
+NAME = "approvals"
+_MOMENT = pa.timestamp("us", tz="UTC")
+_SCHEMA = pa.schema(
+    [
+        ("as_of", _MOMENT),
+        ("group_number", pa.int32()),
+        ("person", pa.string()),
+        ("decision", pa.string()),
+        ("decided_at", _MOMENT),
+        ("manifest_sha256", pa.string()),
+    ]
+)
 
 
 def check(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, since: datetime, subject: str) -> None:
@@ -34,6 +53,38 @@ def check(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, 
             raise fail(f"{person} has approved something that was staged before")
         if person not in group:
             raise fail(f"{person} is not one of {', '.join(group)}")
+
+
+def write(approvals: Sequence[Mapping[str, Any] | None], path: Path, *, as_of: datetime, manifest_sha256: str, contracts: Path) -> Path:
+    """Write who approved a publication, when, and over which manifest, in a table beside the publications.
+
+    It stands outside of the publication because people approve the manifest that is then published, byte for byte: what they said about it cannot be in it.
+
+    Args:
+        approvals: What Airflow's approval tasks returned, in the order of the groups; `check` has held them.
+        path: The file to write.
+        as_of: The attested moment.
+        manifest_sha256: SHA-256 of the manifest that was shown and is published.
+        contracts: Folder of the contracts.
+
+    Raises:
+        ContractError: A defect: the table breaks its contract.
+    """
+    rows = [
+        {
+            "as_of": as_of,
+            "group_number": number,
+            "person": str((approval or {})["responded_by_user"]["id"]),
+            "decision": "approved",
+            "decided_at": _moment((approval or {})["responded_at"]).astimezone(UTC),
+            "manifest_sha256": manifest_sha256,
+        }
+        for number, approval in enumerate(approvals, 1)
+    ]
+    with replacing_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary, compression="zstd")
+        check_file(load_contracts(contracts)[NAME], temporary)
+    return path
 
 
 def _moment(value: datetime | str) -> datetime:

@@ -239,11 +239,6 @@ def test_a_movement_with_more_than_a_transaction_is_malformed(
     assert (code, document["outcomes"]["malformed"]) == (1, 1)
 
 
-def test_a_publication_that_proves_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, document = run(publish(tmp_path, [claim(1)]), capsys)
-    assert (code, document["verdict"]) == (1, "failed")
-
-
 @pytest.mark.parametrize(
     ("statuses", "said"),
     [

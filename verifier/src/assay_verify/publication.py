@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay_verify import commitment, deltas, evidence, log, manifest, reserves, stability, tables
+from assay_verify import approvals, commitment, deltas, evidence, log, manifest, reserves, stability, tables
 from assay_verify.arithmetic import percent_text, whole_units
 from assay_verify.findings import Check, Findings, UnusableInputError
 from assay_verify.manifest import FOLDER_NAME, Manifest
@@ -65,6 +65,7 @@ def verify(folder: Path, *, log_path: Path | None = None, without_log: bool = Fa
     manifest.check_rows(findings, folder, known)
     _check_log(verified, known, log_path or folder.parent / log.FILE_NAME, given=log_path is not None, accepted=without_log)
     _check_tables(verified, known, without_previous=without_previous)
+    _check_approvals(verified, known)
     _conclude(verified, known)
     return verified
 
@@ -145,6 +146,17 @@ def _check_tables(verified: Verified, known: Manifest, *, without_previous: bool
         verified.not_proven.append(
             f"That the {answers:,} archived answers say what the tables say: only that each balance refers to one of them. "
             "`assay-verify balances` looks into them."
+        )
+
+
+def _check_approvals(verified: Verified, known: Manifest) -> None:
+    path = approvals.path_of(verified.folder)
+    if not path.is_file():
+        verified.not_proven.append(f"That two people approved it: there is no {approvals.NAME}/{path.name} beside it.")
+        return
+    for row in approvals.check(verified.findings, verified.folder, known):
+        verified.notices.append(
+            f"{row['person']} approved this manifest at {tables.time_text(row['decided_at'])}, as the table beside it says."
         )
 
 

@@ -147,6 +147,14 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+BESIDE: dict[str, dict[str, str]] = {
+    "approvals": {"as_of": TIME, "group_number": NUMBER, "person": TEXT, "decision": TEXT, "decided_at": TIME, "manifest_sha256": TEXT},
+}
+"""Tables that stand beside a publication and in no manifest."""
+_BESIDE_KEYS: dict[str, tuple[str, ...]] = {"approvals": ("group_number",)}
+
+_KNOWN = TABLES | BESIDE
+
 KEYS: dict[str, tuple[str, ...]] = {
     "address_ownership": ("chain", "address"),
     "coverage": ("item",),
@@ -169,7 +177,7 @@ def check_columns(path: Path, name: str) -> None:
         MalformedError: It has others, or in another order, or of another type.
     """
     found = rows.columns(path)
-    expected = [(column, kind.rstrip("?")) for column, kind in TABLES[name].items()]
+    expected = [(column, kind.rstrip("?")) for column, kind in _KNOWN[name].items()]
     if found != expected:
         odd = next(
             (pair for pair in found if pair not in expected),
@@ -190,15 +198,16 @@ def read(path: Path, name: str, columns: Collection[str] | None = None) -> Itera
         MalformedError: Wrong columns, an empty cell where none may be, or rows that are not in the order of their unique key.
     """
     check_columns(path, name)
-    wanted = [column for column in TABLES[name] if columns is None or column in columns or column in KEYS[name]]
-    required = {column for column in wanted if not TABLES[name][column].endswith("?")}
+    key_of = KEYS | _BESIDE_KEYS
+    wanted = [column for column in _KNOWN[name] if columns is None or column in columns or column in key_of[name]]
+    required = {column for column in wanted if not _KNOWN[name][column].endswith("?")}
     before: tuple[Any, ...] | None = None
     for batch in rows.batches(path, wanted):
         for column in sorted(required):
             if batch.column(column).null_count:
                 raise MalformedError(f"{name}: {column} is empty in a row where it may not be")
         for row in rows.plain(batch, name):
-            key = tuple(row[column] for column in KEYS[name])
+            key = tuple(row[column] for column in key_of[name])
             if before is not None and key <= before:
                 raise MalformedError(f"{name}: {' '.join(map(str, key))} is there twice or out of order")
             before = key
