@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -158,10 +160,48 @@ def test_one_user_is_enough_and_none_is_not(run: Run, local: Settings, tmp_path:
         canonicalise(local, raw, SECRET, tmp_path / "none")
 
 
-def test_a_drop_that_is_not_there_yet_is_waited_for(local: Settings, tmp_path: Path, run: Run) -> None:
-    for files in ({}, {path: data for path, data in drop().items() if path != "control.json"}):
-        with pytest.raises(SourceBehindError, match=r"control\.json is not there"):
-            run(files)
+@pytest.mark.parametrize("other", ["2023-01-18T160000Z/control.json", f"{SLUG}/balances/a.csv"])
+def test_a_drop_that_is_not_there_yet_is_waited_for_where_the_ledger_writes_drops(
+    local: Settings, tmp_path: Path, run: Run, other: str
+) -> None:
+    path = local.path.parent / "drops" / other
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(SourceBehindError, match=r"control\.json is not there"):
+        run({})
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (None, "there is no folder /.*/drops"),
+        ("a file", "there is no folder /.*/drops"),
+        ("empty", "drops holds no drop of any moment"),
+        ("deeper", "drops holds no drop of any moment"),
+    ],
+)
+def test_a_place_where_no_ledger_writes_drops_is_refused_at_once(
+    local: Settings, tmp_path: Path, run: Run, place: str | None, said: str
+) -> None:
+    folder = local.path.parent / "drops"
+    if place == "a file":
+        folder.touch()
+    elif place:
+        (folder / "closings" / SLUG if place == "deeper" else folder).mkdir(parents=True)
+    with pytest.raises(ConfigError, match=said) as caught:
+        run({})
+    assert caught.value.subject == f"{local.path}, ledger.folder"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_refused_at_once(local: Settings, tmp_path: Path, run: Run) -> None:
+    folder = local.path.parent / "drops"
+    folder.mkdir(mode=0)
+    try:
+        with pytest.raises(LedgerError, match="may not be read"):
+            run({})
+    finally:
+        folder.chmod(0o700)
 
 
 MORE = csv_bytes(BALANCE_COLUMNS, BALANCES)
@@ -440,15 +480,43 @@ def test_a_drop_that_is_not_in_storage_yet_is_waited_for(bucket: Any, server: in
         extract(stored, SECOND, None, address(server), tmp_path)
 
 
-@pytest.mark.parametrize("gone", ["server", "bucket"])
-def test_a_storage_that_does_not_answer_may_be_asked_again_and_no_error_shows_a_key(
-    bucket: Any, server: int, stored: Settings, tmp_path: Path, gone: str
-) -> None:
-    settings = with_ledger(stored, folder="s3://another/closings") if gone == "bucket" else stored
+def hides(error: BaseException) -> bool:
+    shown = "".join(traceback.format_exception(error)) + repr(error)
+    return not [text for text in (*KEYS, "very%2Fsecret", "127.0.0.1") if text in shown]
+
+
+def test_a_storage_that_does_not_answer_may_be_asked_again_and_no_error_shows_a_key(stored: Settings, tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailableError) as caught:
-        extract(settings, SECOND, None, address(free_port() if gone == "server" else server), tmp_path)
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
-    assert not [text for text in (*KEYS, "very%2Fsecret", "127.0.0.1") if text in shown]
+        extract(stored, SECOND, None, address(free_port()), tmp_path)
+    assert caught.type is SourceUnavailableError
+    assert hides(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("s3://another/closings", "there is no bucket 'another'"),
+        ("s3://ledger/closing", "s3://ledger/closing holds no drop of any moment"),
+    ],
+)
+def test_a_mistyped_bucket_or_prefix_is_refused_at_once(
+    bucket: Any, server: int, stored: Settings, tmp_path: Path, folder: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        extract(with_ledger(stored, folder=folder), SECOND, None, address(server), tmp_path)
+    assert hides(caught.value)
+
+
+def test_keys_that_may_not_read_the_storage_are_refused_at_once(bucket: Any, server: int, stored: Settings, tmp_path: Path) -> None:
+    """The server asks for rights after so many requests; it never heard of these keys."""
+    url = f"http://127.0.0.1:{server}/moto-api/reset-auth"
+    httpx.post(url, content="0", timeout=10).raise_for_status()
+    try:
+        with pytest.raises(LedgerError, match=r"the storage refuses to let it be read .*s3:ListBucket") as caught:
+            extract(stored, SECOND, None, address(server), tmp_path)
+    finally:
+        httpx.post(url, content="inf", timeout=10).raise_for_status()
+    assert hides(caught.value)
 
 
 def test_a_storage_that_breaks_off_leaves_nothing(

@@ -21,7 +21,7 @@ from assay.config import Settings
 from assay.errors import AmountError, LedgerError, SourceUnavailableError
 from assay.liabilities import interface, mysql_session
 from assay.liabilities.mysql_session import MysqlSession
-from assay.liabilities.snapshot import canonicalise, extract
+from assay.liabilities.snapshot import canonicalise, extract, probe
 from sandbox.processes import Process, free_port, listens
 from sandbox.scenario import FIRST, SECOND
 
@@ -237,7 +237,7 @@ def test_a_refused_connection_says_why_and_never_shows_the_password(server: Serv
         "host": server.uri.replace("127.0.0.1", "host.invalid"),
         "tls": server.uri.replace("mysql:", "mysqls:"),
     }[wrong]
-    with pytest.raises(SourceUnavailableError) as caught:
+    with pytest.raises(LedgerError if wrong == "password" else SourceUnavailableError) as caught:
         extract(settings, SECOND, None, uri, tmp_path)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     said = {"password": "Access denied for user 'assay'", "tls": "SSL"}
@@ -274,9 +274,9 @@ def test_a_table_in_the_place_of_a_view_must_know_snapshots(server: Server, view
 
 def test_a_missing_column_and_a_missing_schema_are_named(server: Server, views: Views, tmp_path: Path) -> None:
     settings = views(flows="select occurred_at, flow_id, user_id, account_type, asset, amount from exchange.flows")
-    with pytest.raises(LedgerError, match=r"assay_flows\.kind: it does not exist"):
+    with pytest.raises(LedgerError, match=r"assay_flows\.kind: the view has no such column"):
         extract(settings, SECOND, None, server.uri, tmp_path)
-    with pytest.raises(LedgerError, match=r"it's empty\.assay_balances\.as_of: it does not exist"):
+    with pytest.raises(LedgerError, match=r"it's empty\.assay_balances: there is no such view"):
         extract(with_ledger(settings, schema="it's empty"), SECOND, None, server.uri, tmp_path)
 
 
@@ -312,5 +312,15 @@ def test_a_view_that_fails_while_it_is_read_quotes_the_server(server: Server, vi
     owner.execute("create table if not exists exchange.passing as select * from exchange.balances limit 1")
     settings = views(balances="select * from exchange.passing")
     owner.execute("drop table exchange.passing")
-    with pytest.raises(LedgerError, match=r"it answered|it does not exist"):
+    with pytest.raises(LedgerError, match=r"it answered|there is no such view"):
         extract(settings, SECOND, None, server.uri, tmp_path)
+
+
+def test_the_grant_that_is_told_is_the_one_that_was_missing(server: Server, views: Views, owner: Any) -> None:
+    settings = views()
+    schema = settings.ledger.schema.replace("`", "``")
+    owner.execute(f"revoke select on `{schema}`.assay_flows from assay@'%'")
+    with pytest.raises(LedgerError, match="there is no such view, or the account assay@% may not read it") as caught:
+        probe(settings, SECOND, server.uri)
+    owner.execute(caught.value.next_step.partition("or run: ")[2])
+    assert probe(settings, SECOND, server.uri)

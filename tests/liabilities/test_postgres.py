@@ -14,7 +14,7 @@ from assay.config import Settings
 from assay.errors import AmountError, ConfigError, LedgerError, SourceUnavailableError
 from assay.liabilities.interface import BALANCE_COLUMNS, RawSnapshot
 from assay.liabilities.postgres_session import PostgresSession, transaction
-from assay.liabilities.snapshot import canonicalise, extract
+from assay.liabilities.snapshot import canonicalise, extract, probe
 from sandbox.accounts import LedgerPlan
 from sandbox.ledger import Ledger
 from sandbox.processes import free_port
@@ -186,7 +186,8 @@ def test_a_refused_connection_says_why_and_never_shows_the_password(ledger: Ledg
     host = "host.invalid" if wrong == "host" else parts.hostname
     port = free_port() if wrong == "port" else parts.port
     uri = f"postgresql://{user}:{password}@{host}:{port}/{'none' if wrong == 'database' else 'exchange'}"
-    with pytest.raises(SourceUnavailableError) as caught:
+    kind = SourceUnavailableError if wrong in ("port", "host") else LedgerError
+    with pytest.raises(kind) as caught:
         extract(settings, SECOND, None, uri, tmp_path)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     expected = {
@@ -230,13 +231,51 @@ def test_a_statement_that_the_server_cancels_may_be_tried_again(ledger: Ledger) 
 
 def test_a_missing_column_is_named(ledger: Ledger, views: Views, tmp_path: Path) -> None:
     settings = views(flows="select occurred_at, flow_id, user_id, account_type, asset, amount from public.assay_flows")
-    with pytest.raises(LedgerError, match=r"assay_flows\.kind: it does not exist"):
+    with pytest.raises(LedgerError, match=r"assay_flows\.kind: the view has no such column"):
         extract(settings, SECOND, None, ledger.uri, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "said"),
+    [
+        (
+            "revoke usage on schema {schema} from assay",
+            'the role assay may not use it. Next step: run: grant usage on schema {schema} to "assay"',
+        ),
+        (
+            "revoke select on {schema}.assay_flows from assay",
+            'the role assay may not read it. Next step: run: grant select on {schema}.assay_flows to "assay"',
+        ),
+        ("drop view {schema}.assay_control_totals", "assay_control_totals: there is no such view"),
+        ("drop schema {schema} cascade", "there is no such schema. Next step: correct ledger.schema"),
+    ],
+)
+@pytest.mark.parametrize("do", ["extract", "probe"])
+def test_a_missing_right_is_told_with_the_grant_that_gives_it(
+    ledger: Ledger, views: Views, owner: psycopg.Connection, tmp_path: Path, revoked: str, said: str, do: str
+) -> None:
+    settings = views()
+    schema = f'"{settings.ledger.schema}"'
+    owner.execute(revoked.format(schema=schema))
+    with pytest.raises(LedgerError) as caught:
+        extract(settings, SECOND, None, ledger.uri, tmp_path) if do == "extract" else probe(settings, SECOND, ledger.uri)
+    assert said.format(schema=schema) in str(caught.value)
+
+
+def test_the_grant_that_is_told_is_the_one_that_was_missing(ledger: Ledger, views: Views, owner: psycopg.Connection) -> None:
+    settings = views()
+    owner.execute(f'revoke all on schema "{settings.ledger.schema}" from assay')
+    owner.execute(f'revoke all on all tables in schema "{settings.ledger.schema}" from assay')
+    for _ in range(4):
+        with pytest.raises(LedgerError) as caught:
+            probe(settings, SECOND, ledger.uri)
+        owner.execute(caught.value.next_step.removeprefix("run: "))
+    assert probe(settings, SECOND, ledger.uri)
 
 
 def test_a_schema_without_views_is_named(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
     settings = with_ledger(settings, schema="it's empty")
-    with pytest.raises(LedgerError, match=r"it's empty\.assay_balances\.as_of: it does not exist"):
+    with pytest.raises(LedgerError, match="schema it's empty: there is no such schema"):
         extract(settings, SECOND, None, ledger.uri, tmp_path)
 
 

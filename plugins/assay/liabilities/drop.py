@@ -10,23 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
 from assay.config import Settings
-from assay.errors import ConfigError, LedgerError, SourceBehindError, SourceUnavailableError
+from assay.errors import LedgerError, SourceBehindError
 from assay.lake import format_as_of, parse_as_of, slug
 from assay.liabilities.interface import TOTAL_COLUMNS
+from assay.liabilities.storage import check_place, connect, pieces, storage_error
 
 FORMAT = "assay-ledger-drop-v1"
 CONTROL = "control.json"
-S3 = "s3://"
 
 _KEYS = {"format", "as_of", "flows_from", "files", "totals"}
 _ENDINGS = (".parquet", ".csv", ".csv.gz", ".csv.zst")
@@ -34,9 +33,7 @@ FILE_PATH = re.compile(rf"(balances|flows)/[A-Za-z0-9][A-Za-z0-9._=/-]*({'|'.joi
 """Names that files of a drop may have, in the drop's folder."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_PIECE = 1 << 20
 _MAX_CONTROL = 1 << 25
-_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +83,20 @@ class Drop:
             as_of: The attested moment.
 
         Raises:
-            SourceBehindError: There is no control file yet.
-            SourceUnavailableError: The storage refused the keys or broke off.
-            LedgerError: The control file is malformed or of another moment, or a file is missing or not named by it.
+            SourceBehindError: There is no control file yet, in a place that holds drops of other moments, or the beginning of this one.
+            SourceUnavailableError: The storage broke off.
+            ConfigError: The place of all drops does not exist, or holds no drop of any moment.
+            LedgerError: The place may not be read, the control file is malformed or of another moment, or a file is missing or not named by it.
         """
         name = f"ledger {settings.ledger.connection}, drop {slug(as_of)}"
-        system, root = _system(settings, uri)
+        system, root = connect(settings, uri)
         folder = f"{root}/{slug(as_of)}"
-        content = b"".join(_pieces(system, f"{folder}/{CONTROL}", name, limit=_MAX_CONTROL))
+        try:
+            content = b"".join(pieces(system, f"{folder}/{CONTROL}", name, limit=_MAX_CONTROL))
+        except SourceBehindError:
+            # Waiting helps only where the ledger writes to this very place.
+            check_place(settings, system, root)
+            raise
         drop = cls(name=name, folder=folder, system=system, control=content, **_parsed(content, as_of, name))
         drop._check_files()
         return drop
@@ -109,7 +112,7 @@ class Drop:
         copy = folder / next(f"{item.sha256}{ending}" for ending in _ENDINGS if item.path.endswith(ending))
         digest = hashlib.sha256()
         with copy.open("wb") as file:
-            for piece in _pieces(self.system, f"{self.folder}/{item.path}", self.name):
+            for piece in pieces(self.system, f"{self.folder}/{item.path}", self.name):
                 digest.update(piece)
                 file.write(piece)
         if digest.hexdigest() != item.sha256:
@@ -127,14 +130,14 @@ class Drop:
             LedgerError: They changed while the drop was read.
         """
         self._check_files()
-        if b"".join(_pieces(self.system, f"{self.folder}/{CONTROL}", self.name, limit=_MAX_CONTROL)) != self.control:
+        if b"".join(pieces(self.system, f"{self.folder}/{CONTROL}", self.name, limit=_MAX_CONTROL)) != self.control:
             raise LedgerError(f"{CONTROL} was changed while the drop was read", subject=self.name, next_step="run the task again")
 
     def _check_files(self) -> None:
         try:
             there = self.system.get_file_info(fs.FileSelector(self.folder, recursive=True))
         except OSError as error:
-            raise _unavailable(error, self.name) from None
+            raise storage_error(error, self.name) from None
         found = {info.path.removeprefix(f"{self.folder}/") for info in there if info.type == fs.FileType.File}
         # Programs that write many files leave marks of their own beside them.
         found = {path for path in found if not path.rpartition("/")[2].startswith(("_", "."))} - {CONTROL}
@@ -142,56 +145,6 @@ class Drop:
         if wrong := sorted(found ^ named):
             problem = f"it is missing, and {CONTROL} names it" if wrong[0] in named else f"{CONTROL} does not name it"
             raise LedgerError(problem, subject=f"{self.name}, {wrong[0]}", next_step=f"have the ledger write the drop anew, {CONTROL} last")
-
-
-def _system(settings: Settings, uri: str) -> tuple[fs.FileSystem, str]:
-    folder = settings.ledger.folder.rstrip("/")
-    if not folder:
-        raise ConfigError("ledger.folder is missing", subject=str(settings.path), next_step="name the folder of the drops")
-    if not folder.startswith(S3):
-        return fs.LocalFileSystem(), str((settings.path.parent / folder).resolve())
-    parts = urlsplit(uri)
-    keys: dict[str, Any] = {"anonymous": True}
-    if parts.username:
-        keys = {"access_key": unquote(parts.username), "secret_key": unquote(parts.password or "")}
-    system = fs.S3FileSystem(
-        **keys,
-        region=settings.ledger.region,
-        scheme=parts.scheme,
-        endpoint_override=parts.netloc.rpartition("@")[2],
-        connect_timeout=_SECONDS,
-        request_timeout=_SECONDS,
-        # Airflow is the one layer of retries.
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
-    )
-    return system, folder.removeprefix(S3)
-
-
-def _pieces(system: fs.FileSystem, path: str, name: str, *, limit: int = 0) -> Iterator[bytes]:
-    """Yield a file's bytes; only reading it can fail here, not what is done with them."""
-    read = 0
-    try:
-        with system.open_input_stream(path, compression=None) as stream:
-            while piece := stream.read(_PIECE):
-                read += len(piece)
-                if limit and read > limit:
-                    raise LedgerError(f"it has more than {limit} bytes", subject=f"{name}, {path}", next_step="have the drop written anew")
-                yield piece
-    except FileNotFoundError:
-        raise SourceBehindError(
-            f"{path.rpartition('/')[2]} is not there", subject=name, next_step="wait until the ledger has written the drop of that moment"
-        ) from None
-    except OSError as error:
-        raise _unavailable(error, name) from None
-
-
-def _unavailable(error: OSError, name: str) -> SourceUnavailableError:
-    """The storage's own word for what happened; its message holds addresses."""
-    said = re.search(r"AWS Error [A-Z_]+ during \w+ operation", str(error))
-    reason = said.group() if said else error.strerror or "the connection failed"
-    return SourceUnavailableError(
-        f"it cannot be read ({reason})", subject=name, next_step="check the folder, the Connection's address and keys, and their rights"
-    )
 
 
 def _parsed(content: bytes, as_of: datetime, name: str) -> dict[str, Any]:

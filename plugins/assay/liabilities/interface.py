@@ -138,8 +138,9 @@ class LedgerSource(ABC):
             What the files were read from, for `origin`.
 
         Raises:
-            SourceUnavailableError: The ledger refused the connection or broke off.
-            LedgerError: It answered, and its tables or rows break the rules.
+            SourceUnavailableError: The ledger cannot be reached or broke off; of files, the drop is not there yet.
+            ConfigError: Of files, the place is none where the ledger writes drops.
+            LedgerError: It refuses the user or the password, a view, column or right is missing, or its rows break the rules.
             AmountError: A flow is not an exact amount.
         """
 
@@ -151,8 +152,9 @@ class LedgerSource(ABC):
             TOTAL_COLUMNS of each account type and asset, as texts; none where the ledger has not closed the moment.
 
         Raises:
-            SourceUnavailableError: The ledger refused the connection or broke off; of files, the drop is not there yet.
-            LedgerError: Views, columns or rights are missing, or the drop breaks the rules.
+            SourceUnavailableError: The ledger cannot be reached or broke off; of files, the drop is not there yet.
+            ConfigError: Of files, the place is none where the ledger writes drops.
+            LedgerError: It refuses the user or the password, views, columns or rights are missing, or the drop breaks the rules.
         """
 
 

@@ -95,12 +95,13 @@ class MysqlLedger(LedgerSource):
         for view, columns in _VIEWS.items():
             for column, allowed in columns.items():
                 kind = found.get((view, column))
+                if kind is None:
+                    raise self._lack(session, view, column, view_seen=any(seen == view for seen, _ in found))
                 if kind not in allowed:
-                    missing = "it does not exist, or the role may not read it"
                     raise LedgerError(
-                        missing if kind is None else f"its type is {kind!r} and must be one of {', '.join(sorted(allowed))}",
+                        f"its type is {kind!r} and must be one of {', '.join(sorted(allowed))}",
                         subject=f"{self._name}, {schema}.{view}.{column}",
-                        next_step="create the three views as docs/formats/ledger_sources.md describes, and grant select on them",
+                        next_step="create the view as docs/formats/ledger_sources.md describes",
                     )
         # A view has no engine, and the role sees no table below it; tables in the place of views are checked.
         for name, engine in session.query(
@@ -112,6 +113,23 @@ class MysqlLedger(LedgerSource):
                     subject=f"{self._name}, {schema}.{name}",
                     next_step=f"alter it to {_ENGINE}",
                 )
+
+    def _lack(self, session: MysqlSession, view: str, column: str, *, view_seen: bool) -> LedgerError:
+        """Say what is known of a column that cannot be seen: the server hides what the account may not read."""
+        schema = self._settings.ledger.schema
+        if view_seen:
+            return LedgerError(
+                "the view has no such column, or the account may not read it",
+                subject=f"{self._name}, {schema}.{view}.{column}",
+                next_step="create it as docs/formats/ledger_sources.md describes, and grant select on the whole view",
+            )
+        ((account,),) = session.query("select current_user()")
+        user, _, host = str(account).rpartition("@")
+        return LedgerError(
+            f"there is no such view, or the account {account} may not read it",
+            subject=f"{self._name}, {schema}.{view}",
+            next_step=f"create it as docs/formats/ledger_sources.md describes, or run: grant select on {self._view(view)} to '{user}'@'{host}'",
+        )
 
     def _flows(self, session: MysqlSession, previous_as_of: datetime, as_of: datetime) -> list[tuple[str | None, ...]]:
         flows = f"{self._view('assay_flows')} where {_PERIOD.format(_moment(previous_as_of), _moment(as_of))}"

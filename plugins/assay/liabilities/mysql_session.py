@@ -49,6 +49,8 @@ _PASSING = frozenset(
         1969,
     }
 )
+# What a server says of an account that it does not let in, now or later.
+_REFUSED = frozenset({ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR, ER.HOST_NOT_PRIVILEGED, 1698})
 
 
 class MysqlSession:
@@ -148,7 +150,8 @@ def transaction(uri: str, *, name: str) -> Iterator[MysqlSession]:
         name: What errors call the ledger.
 
     Raises:
-        SourceUnavailableError: The server refused the connection, the user or the password.
+        SourceUnavailableError: The server cannot be reached, or takes no connection at the moment.
+        LedgerError: It refuses the user or the password.
     """
     parts = urlsplit(uri)
     try:
@@ -163,15 +166,17 @@ def transaction(uri: str, *, name: str) -> Iterator[MysqlSession]:
             ssl=ssl.create_default_context() if parts.scheme == TLS else None,
         )
     except (pymysql.Error, OSError) as error:
-        problem = _words(error)
+        problem, refused = _words(error), bool(error.args) and error.args[0] in _REFUSED
     else:
         problem = ""
     if problem:
         # Raised outside the handler: the original error names the address.
-        raise SourceUnavailableError(
+        raise (LedgerError if refused else SourceUnavailableError)(
             f"it refused the connection ({problem})",
             subject=name,
-            next_step="check that it runs and that the Connection's host, port, user and password are right",
+            next_step="correct the Connection's login or password, or the server's accounts"
+            if refused
+            else "check that it runs and that the Connection's host and port are right",
         )
     # Every value as the text that the server sent.
     connection.decoders = {}

@@ -19,7 +19,7 @@ from assay.errors import LedgerError
 from assay.lake import format_as_of
 from assay.liabilities.flows import FLOW_KEY, flow_error, repeated_flow
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, FLOW_KINDS, TOTAL_COLUMNS, LedgerSource, RawSnapshot, write_texts
-from assay.liabilities.postgres_session import PostgresSession, quoted, transaction
+from assay.liabilities.postgres_session import PostgresSession, named, quoted, transaction
 
 _EXACT = frozenset({"numeric", "bigint", "integer", "smallint"})
 _COUNT = frozenset({"bigint", "integer", "smallint"})
@@ -52,6 +52,17 @@ _REPLAY = (
     "select pg_get_wal_replay_pause_state()::text as state, pg_last_wal_replay_lsn()::text as position, "
     "pg_last_xact_replay_timestamp()::text as committed"
 )
+# The catalogue, which everybody may read, and not information_schema, which shows only what the role may see.
+_LACK = """
+select current_user::text as role, (spaces.oid is not null)::text as there,
+    coalesce(has_schema_privilege(spaces.oid, 'usage'), false)::text as usable, (classes.oid is not null)::text as view_there,
+    coalesce(has_table_privilege(classes.oid, 'select')
+        or (columns.attnum is not null and has_column_privilege(classes.oid, columns.attnum, 'select')), false)::text as readable
+from (select {schema}::name as schema) as named
+left join pg_catalog.pg_namespace as spaces on spaces.nspname = named.schema
+left join pg_catalog.pg_class as classes on classes.relnamespace = spaces.oid and classes.relname = {view}
+left join pg_catalog.pg_attribute as columns on columns.attrelid = classes.oid and columns.attname = {column} and not columns.attisdropped
+"""
 
 
 class PostgresLedger(LedgerSource):
@@ -140,11 +151,13 @@ class PostgresLedger(LedgerSource):
             session.copy(statement, folder)
 
     def _view(self, name: str) -> str:
-        schema = self._settings.ledger.schema.replace('"', '""')
-        return f'"{schema}".{name}'
+        return f"{named(self._settings.ledger.schema)}.{name}"
 
     def _check_views(self, session: PostgresSession) -> None:
         schema = self._settings.ledger.schema
+        usable = session.query(
+            f"select has_schema_privilege(oid, 'usage')::text as usable from pg_catalog.pg_namespace where nspname = {quoted(schema)}"
+        )
         found = {
             (view, column): kind
             for view, column, kind in session.query(
@@ -156,13 +169,34 @@ class PostgresLedger(LedgerSource):
             (view, column): kinds for view, columns in _VIEWS.items() for column, kinds in columns.items()
         }.items():
             kind = found.get((view, column))
+            # information_schema shows columns of a schema that the role may not use.
+            if kind is None or usable != [("true",)]:
+                raise self._lack(session, view, column)
             if kind not in allowed:
-                missing = "it does not exist, or the role may not read it"
                 raise LedgerError(
-                    missing if kind is None else f"its type is {kind!r} and must be one of {', '.join(sorted(allowed))}",
+                    f"its type is {kind!r} and must be one of {', '.join(sorted(allowed))}",
                     subject=f"{self._name}, {schema}.{view}.{column}",
-                    next_step="create the three views as the runbook describes, and grant select on them",
+                    next_step="create the view as docs/formats/ledger_sources.md describes",
                 )
+
+    def _lack(self, session: PostgresSession, view: str, column: str) -> LedgerError:
+        """Say whether a column that cannot be seen is missing, or which grant is."""
+        schema = self._settings.ledger.schema
+        ((role, there, usable, view_there, readable),) = session.query(
+            _LACK.format(schema=quoted(schema), view=quoted(view), column=quoted(column))
+        )
+        create = "create it as docs/formats/ledger_sources.md describes"
+        if there != "true":
+            return LedgerError("there is no such schema", subject=f"{self._name}, schema {schema}", next_step="correct ledger.schema")
+        if usable != "true":
+            grant = f"run: grant usage on schema {named(schema)} to {named(role)}"
+            return LedgerError(f"the role {role} may not use it", subject=f"{self._name}, schema {schema}", next_step=grant)
+        if view_there != "true":
+            return LedgerError("there is no such view", subject=f"{self._name}, {schema}.{view}", next_step=create)
+        if readable != "true":
+            grant = f"run: grant select on {self._view(view)} to {named(role)}"
+            return LedgerError(f"the role {role} may not read it", subject=f"{self._name}, {schema}.{view}", next_step=grant)
+        return LedgerError("the view has no such column", subject=f"{self._name}, {schema}.{view}.{column}", next_step=create)
 
     def _flows(self, session: PostgresSession, previous_as_of: datetime, as_of: datetime) -> list[tuple[str, ...]]:
         period = f"occurred_at > {_moment(previous_as_of)} and occurred_at <= {_moment(as_of)}"

@@ -121,8 +121,8 @@ def transaction(uri: str, *, name: str, memory_limit: str, exported: str = "") -
         exported: Snapshot of another transaction to see, as `PostgresSession.export` names it; its own by default.
 
     Raises:
-        SourceUnavailableError: The server refused the connection, the user or the password.
-        LedgerError: It does not know the snapshot.
+        SourceUnavailableError: The server cannot be reached, or takes no connection at the moment.
+        LedgerError: It refuses the user, the password or the database, or does not know the snapshot.
     """
     patient = uri if "connect_timeout" in uri else f"{uri}{'&' if '?' in uri else '?'}connect_timeout={_CONNECT_SECONDS}"
     password = urlsplit(uri).password or ""
@@ -134,10 +134,13 @@ def transaction(uri: str, *, name: str, memory_limit: str, exported: str = "") -
         problem = _failure_of(connection, f"attach {quoted(patient)} as ledger (type postgres, read_only)")
         if problem is not None:
             # Raised outside the handler: the original error quotes the URI.
-            raise SourceUnavailableError(
+            refused = "FATAL:" in problem and not _PASSING.search(problem)
+            raise (LedgerError if refused else SourceUnavailableError)(
                 f"it refused the connection ({_words(problem, secrets)})",
                 subject=name,
-                next_step="check that it runs and that the Connection's host, database, user and password are right",
+                next_step="correct the Connection's database, user or password, or the server's rules for them"
+                if refused
+                else "check that it runs and that the Connection's host and port are right",
             )
         connection.execute("begin")
         try:
@@ -160,6 +163,11 @@ def _install() -> None:
 def quoted(text: str) -> str:
     """Write a text as an SQL literal, for DuckDB and PostgreSQL (standard_conforming_strings) alike."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def named(name: str) -> str:
+    """Write a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _failure_of(connection: duckdb.DuckDBPyConnection, statement: str) -> str | None:

@@ -22,12 +22,12 @@ from assay.config import Settings
 from assay.errors import AmountError, ConfigError, LedgerError
 from assay.lake import format_as_of, parse_as_of
 from assay.liabilities.disk import disk_errors, sweep
-from assay.liabilities.drop import S3
 from assay.liabilities.files import FilesLedger
 from assay.liabilities.interface import LedgerSource, RawSnapshot
 from assay.liabilities.mysql import MysqlLedger
 from assay.liabilities.postgres import PostgresLedger
 from assay.liabilities.shards import UserKeys, finish, liability_files, shards_digest, write_shards
+from assay.liabilities.storage import S3
 from assay.liabilities.totals import write_control_totals, write_flows
 from assay.warehouse.session import session
 
@@ -78,9 +78,9 @@ def extract(settings: Settings, as_of: datetime, previous_as_of: datetime | None
         folder: Receives the files.
 
     Raises:
-        ConfigError: The kind of ledger is unknown, or the moments are in the wrong order.
-        SourceUnavailableError: The ledger refused the connection or broke off.
-        LedgerError: Its views or flows break the rules.
+        ConfigError: The kind of ledger is unknown, the moments are in the wrong order, or the place of dropped files is none.
+        SourceUnavailableError: The ledger cannot be reached or broke off.
+        LedgerError: It refuses the user or the password, or its views or flows break the rules.
         AmountError: A flow is not an exact amount.
     """
     if previous_as_of is not None and previous_as_of >= as_of:
