@@ -16,6 +16,7 @@ from assay.config import Settings
 from assay.errors import PublicationError
 from assay.lake import format_as_of
 from assay.money import floor_ratio, format_amount, percent_change
+from assay.orchestration.verdict import shortfalls
 from assay.publication.log import Log
 
 _PLACES = 3
@@ -38,7 +39,7 @@ def newest(settings: Settings, as_of: datetime | None = None) -> Path:
 
 
 def show(folder: Path, console: Console) -> None:
-    """Print the ratio and delta tables of a publication, and what it commits to.
+    """Print the ratio and delta tables of a publication, whether every asset is fully backed, and what it commits to.
 
     Raises:
         PublicationError: The folder is not a publication.
@@ -54,8 +55,15 @@ def show(folder: Path, console: Console) -> None:
     deltas = pq.read_table(folder / "tables" / "deposit_deltas.parquet").to_pylist()
     console.print(_ratio_table(ratios))
     console.print(_delta_table(deltas))
+    console.print(_backing(shortfalls(folder)))
     (tree, *_) = pq.read_table(folder / "tables" / "liability_commitment.parquet", columns=["leaf_count", "commitment"]).to_pylist()
     console.print(f"Liabilities committed to in {tree['leaf_count']:,} leaves: {tree['commitment']}", soft_wrap=True)
+
+
+def _backing(short: dict[str, str]) -> str:
+    if not short:
+        return "Every asset is fully backed."
+    return f"[bold red]SHORTFALL[/]: not fully backed. {'; '.join(f'{asset} is short by {missing}' for asset, missing in short.items())}."
 
 
 def _ratio_table(rows: list[dict[str, Any]]) -> Table:
