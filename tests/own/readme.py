@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+_SECONDS = 900.0
 HEADING = "## Your own publication"
 
 
@@ -63,6 +64,7 @@ class Shell:
             text=True,
             check=False,
             stdin=subprocess.DEVNULL,
+            timeout=_SECONDS,
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
         folder, *variables = self._state.read_text().split("\0")
