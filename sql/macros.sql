@@ -71,6 +71,9 @@ sign(amount)::decimal(1, 0)
 )
 * 0.01::decimal(2, 2);
 
+-- A sum of roundings, each an integer of 10^-18 base units, in base units. Null over no rows, as with sum.
+create macro exact_rounding(rounding) as sum(rounding)::decimal(38, 0) * 0.000000000000000001::decimal(18, 18);
+
 -- Base units as text of whole units, all decimals shown: -1234567 with 6 decimals is -1.234567.
 create macro whole_units(amount, decimals) as
 case when amount < 0 then '-' else '' end

@@ -35,7 +35,7 @@ from assay.warehouse import contracts, runner
 SQL = resources.folder("sql")
 CONTRACTS = resources.folder("contracts")
 
-_PREVIOUS = ("reserve_ratios", "wallet_balances", "prices")
+_PREVIOUS = ("reserve_ratios", "wallet_balances", "prices", "reconciliation")
 
 
 def extract_ledger(settings: Settings, as_of: datetime, folder: Path, *, connect: Callable[[str], str]) -> Path:

@@ -58,6 +58,8 @@ class LedgerSettings:
         region: Of `files` in S3.
         account_types: Account types in scope; a row of any other type stops the snapshot.
         excluded: Products that are not in the liabilities, in words; published under coverage.
+        finer_than_unit: What becomes of digits below an asset's base unit: `refuse` stops the snapshot; `round_up` rounds each account's balance
+            towards plus infinity, in the users' favour, and publishes what that adds.
         readers: Connections that read the balances at once, each its part of the users.
         shards: Files of the canonical liabilities; 0 for as many as their size asks for.
     """
@@ -70,6 +72,7 @@ class LedgerSettings:
     region: str = "us-east-1"
     account_types: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    finer_than_unit: str = "refuse"
     readers: int = 2
     shards: int = 0
 

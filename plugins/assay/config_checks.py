@@ -28,6 +28,7 @@ NOTICES = ("failure", "deadline", "shortfall", "published")
 
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _LEDGER_KINDS = ("postgres", "mysql", "files")
+_FINER = ("refuse", "round_up")
 _LAYOUTS = ("solidity", "vyper")
 _WORD_BITS = 256
 _MOST_READERS = 64
@@ -93,6 +94,12 @@ def _check_ledger(settings: Settings) -> None:
             else did_you_mean(ledger.kind, _LEDGER_KINDS)
         )
         raise ConfigError(f"ledger.kind is {ledger.kind!r}{also}", subject=str(settings.path), next_step=f"set it to {known}")
+    if ledger.finer_than_unit not in _FINER:
+        raise ConfigError(
+            f"ledger.finer_than_unit is {ledger.finer_than_unit!r}{did_you_mean(ledger.finer_than_unit, _FINER)}",
+            subject=str(settings.path),
+            next_step=f"set it to {' or '.join(_FINER)}",
+        )
     if not 1 <= ledger.readers <= _MOST_READERS or not 0 <= ledger.shards <= _MOST_SHARDS:
         raise _fail(f"ledger.readers is 1 to {_MOST_READERS}, and ledger.shards 0 (by size) to {_MOST_SHARDS}", settings.path)
 

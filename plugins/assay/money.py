@@ -13,6 +13,9 @@ from assay.errors import AmountError
 MAX_DIGITS = 38
 """Digits of DECIMAL(38,0), the widest exact integer that Parquet readers agree on."""
 
+FINER_DIGITS = 18
+"""Digits below one base unit that an amount may have where it is rounded up: as many as fit 64 bits."""
+
 # 10**38 has 39 digits; the context must hold any product of two amounts without rounding.
 _EXACT = Context(prec=120, traps=[InvalidOperation, DecimalInexact])
 
@@ -43,27 +46,63 @@ def parse_amount(text: str, decimals: int, *, subject: str) -> int:
     Raises:
         AmountError: Not a plain number, finer than one base unit, or over 38 digits.
     """
-    unsigned = text.removeprefix("-")
-    whole, _, fraction = unsigned.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or (fraction and not (fraction.isascii() and fraction.isdigit())):
-        raise AmountError(f"{text[:60]!r} is not a plain decimal number", subject=subject, next_step="correct the value at its source")
-    significant = fraction.rstrip("0")
+    whole, significant = _parts(text, subject)
     if len(significant) > decimals:
         raise AmountError(
             f"{text[:60]!r} is finer than one base unit ({decimals} decimals)",
             subject=subject,
             next_step="correct the value at its source, or the asset's decimals in the registry",
         )
-    # Bound the text before int(): Python refuses to convert over-long digit strings with an unrelated error.
-    digits = (whole.lstrip("0") + significant.ljust(decimals, "0")) or "0"
-    if len(digits.lstrip("0")) > MAX_DIGITS:
+    amount = _number(whole, significant.ljust(decimals, "0"), subject)
+    return -amount if text.startswith("-") else amount
+
+
+def parse_rounded_up(text: str, decimals: int, *, subject: str) -> tuple[int, int]:
+    """Read a plain decimal number of whole units as base units, rounded towards plus infinity.
+
+    Args:
+        text: As `parse_amount` takes it, with up to FINER_DIGITS digits below one base unit.
+        decimals: Base units per whole unit, as a power of ten.
+        subject: What the number belongs to, for the error.
+
+    Returns:
+        Base units, and what was added to come to them, in 10^-FINER_DIGITS of a base unit: 0 up to, and not with, one.
+
+    Raises:
+        AmountError: Not a plain number, finer than that, or over 38 digits of base units.
+    """
+    whole, significant = _parts(text, subject)
+    if len(significant) > decimals + FINER_DIGITS:
         raise AmountError(
-            f"the amount has {len(digits.lstrip('0'))} digits and at most {MAX_DIGITS} are allowed",
+            f"{text[:60]!r} has more than {FINER_DIGITS} digits below one base unit ({decimals} decimals)",
+            subject=subject,
+            next_step="have the ledger give fewer digits, or correct the asset's decimals in the registry",
+        )
+    amount = _number(whole, significant[:decimals].ljust(decimals, "0"), subject)
+    below = int(significant[decimals:].ljust(FINER_DIGITS, "0"))
+    if text.startswith("-"):
+        return -amount, below
+    return check_amount(amount + (below > 0), subject=subject), -below % 10**FINER_DIGITS
+
+
+def _parts(text: str, subject: str) -> tuple[str, str]:
+    """Return the digits before the point, and those behind it without zeros at the end."""
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    if not (whole.isascii() and whole.isdigit()) or (fraction and not (fraction.isascii() and fraction.isdigit())):
+        raise AmountError(f"{text[:60]!r} is not a plain decimal number", subject=subject, next_step="correct the value at its source")
+    return whole, fraction.rstrip("0")
+
+
+def _number(whole: str, fraction: str, subject: str) -> int:
+    # Bound the text before int(): Python refuses to convert over-long digit strings with an unrelated error.
+    digits = (whole + fraction).lstrip("0")
+    if len(digits) > MAX_DIGITS:
+        raise AmountError(
+            f"the amount has {len(digits)} digits and at most {MAX_DIGITS} are allowed",
             subject=subject,
             next_step="check the asset's decimals and the source of the number",
         )
-    amount = int(digits)
-    return -amount if text.startswith("-") else amount
+    return int(digits or "0")
 
 
 def format_amount(amount: int, decimals: int, *, places: int | None = None, sign: bool = False) -> str:

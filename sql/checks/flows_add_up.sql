@@ -1,4 +1,4 @@
--- Opening and flows add up to expected, and expected and unexplained to closing.
+-- Opening, flows and rounding add up to expected, and expected and unexplained to closing.
 select
     asset,
     opening,
@@ -8,10 +8,11 @@ select
     fees,
     interest,
     adjustments,
+    rounding,
     expected,
     closing,
     unexplained
 from reconciliation
 where
-    opening + deposits + withdrawals + trades + fees + interest + adjustments is distinct from expected
+    opening + deposits + withdrawals + trades + fees + interest + adjustments + rounding is distinct from expected
     or expected + unexplained is distinct from case when expected is not null then closing end

@@ -20,6 +20,13 @@ with previous_rows as (
         count(*) as row_count
     from inputs.previous_prices
     group by as_of
+    union all
+    select
+        'reconciliation' as table_name,
+        as_of,
+        count(*) as row_count
+    from inputs.previous_reconciliation
+    group by as_of
 )
 
 select

@@ -10,6 +10,7 @@ select
     coalesce(exact_sum(case when kind = 'trade' then amount end), 0::decimal(38, 0)) as trades,
     coalesce(exact_sum(case when kind = 'fee' then amount end), 0::decimal(38, 0)) as fees,
     coalesce(exact_sum(case when kind = 'interest' then amount end), 0::decimal(38, 0)) as interest,
-    coalesce(exact_sum(case when kind = 'adjustment' then amount end), 0::decimal(38, 0)) as adjustments
+    coalesce(exact_sum(case when kind = 'adjustment' then amount end), 0::decimal(38, 0)) as adjustments,
+    exact_rounding(rounding) as rounding
 from flows
 group by asset

@@ -11,6 +11,7 @@ marked_rows as (
     select
         liabilities.asset,
         liabilities.amount,
+        liabilities.rounding,
         negative_equity.user_key is null as has_equity
     from liabilities
     left join negative_equity on liabilities.user_key = negative_equity.user_key
@@ -22,6 +23,8 @@ select
     coalesce(exact_sum(case when amount < 0 then amount end), 0::decimal(38, 0)) as negative,
     exact_sum(amount) as net,
     coalesce(exact_sum(case when has_equity then amount end), 0::decimal(38, 0)) as netted_by_user,
-    count(*) filter (where amount < 0) as negative_rows
+    count(*) filter (where amount < 0) as negative_rows,
+    exact_rounding(rounding) as rounding,
+    count(*) filter (where rounding > 0) as rounded_rows
 from marked_rows
 group by asset

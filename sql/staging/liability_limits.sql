@@ -68,6 +68,21 @@ dust_rows as (
     group by liabilities.asset
 ),
 
+-- Without the zeros at the end: 1.250000000000000000 base units are 1.25.
+rounded_rows as (
+    select
+        'rounded_up:' || totals.asset as item,
+        'liabilities' as area,
+        'info' as severity,
+        totals.rounded_rows as count,
+        'The ledger keeps ' || totals.asset || ' in more digits than its base unit of 10^-' || assets.decimals
+        || '; so many accounts were rounded up, in favour of the users, which adds '
+        || rtrim(rtrim(totals.rounding::varchar, '0'), '.') || ' base units to the net liabilities.' as description
+    from totals
+    inner join assets on totals.asset = assets.asset
+    where totals.rounded_rows > 0
+),
+
 assets_without_liabilities as (
     select
         'no_liabilities:' || assets.asset as item,
@@ -84,5 +99,7 @@ union all
 select * from negative_users
 union all
 select * from dust_rows
+union all
+select * from rounded_rows
 union all
 select * from assets_without_liabilities

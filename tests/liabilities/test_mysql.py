@@ -324,3 +324,12 @@ def test_the_grant_that_is_told_is_the_one_that_was_missing(server: Server, view
         probe(settings, SECOND, server.uri)
     owner.execute(caught.value.next_step.partition("or run: ")[2])
     assert probe(settings, SECOND, server.uri)
+
+
+def test_flows_with_finer_digits_are_added_up_exactly(server: Server, views: Views, tmp_path: Path) -> None:
+    flows = f"{FLOW}, 'BTC' as asset, 'deposit' as kind, cast('0.00000000000000000000000001' as decimal(40, 26)) as amount"
+    settings = with_ledger(views(flows=f"{flows} union all {flows.replace('F9', 'F8')}"), finer_than_unit="round_up")
+    raw = extract(settings, SECOND, FIRST, server.uri, tmp_path)
+    assert [tuple(row.values()) for row in pq.read_table(raw.flows).to_pylist()] == [
+        ("BTC", "deposit", "0.00000000000000000000000002", "2")
+    ]

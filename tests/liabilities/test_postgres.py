@@ -15,6 +15,7 @@ from assay.errors import AmountError, ConfigError, LedgerError, SourceUnavailabl
 from assay.liabilities.interface import BALANCE_COLUMNS, RawSnapshot
 from assay.liabilities.postgres_session import PostgresSession, transaction
 from assay.liabilities.snapshot import canonicalise, extract, probe
+from assay.liabilities.totals import write_flows
 from sandbox.accounts import LedgerPlan
 from sandbox.ledger import Ledger
 from sandbox.processes import free_port
@@ -386,3 +387,23 @@ def test_an_unknown_kind_of_ledger_is_refused(settings: Settings, tmp_path: Path
     settings = with_ledger(settings, kind="abacus")
     with pytest.raises(ConfigError, match="'abacus' is unknown"):
         extract(settings, SECOND, None, "postgresql://", tmp_path)
+
+
+def test_flows_with_finer_digits_are_added_up_exactly_and_rounded_up_once(ledger: Ledger, views: Views, tmp_path: Path) -> None:
+    row = (
+        "select timestamptz '2023-02-01T00:00:00Z' as occurred_at, {id} as flow_id, 'U1' as user_id, 'spot' as account_type, 'BTC' as asset"
+    )
+    flows = f"{row}, 'deposit' as kind, {{amount}}::numeric as amount"
+    finest = "0.00000000000000000000000001"
+    settings = with_ledger(
+        views(flows=" union all ".join(flows.format(id=f"'F{number}'", amount=finest) for number in range(3))), finer_than_unit="round_up"
+    )
+    raw = extract(settings, SECOND, FIRST, ledger.uri, tmp_path)
+    assert [tuple(row.values()) for row in pq.read_table(raw.flows).to_pylist()] == [
+        ("BTC", "deposit", "0.00000000000000000000000003", "3")
+    ]
+    write_flows(settings, raw.flows, tmp_path / "flows.parquet")
+    assert [tuple(row.values()) for row in pq.read_table(tmp_path / "flows.parquet").to_pylist()] == [("BTC", "deposit", 1, 3, 10**18 - 3)]
+    finer = views(flows=flows.format(id="'F9'", amount=finest + "1"))
+    with pytest.raises(AmountError, match=r"flow F9, user U1, spot, BTC: .* more than 18 digits below one base unit"):
+        extract(with_ledger(finer, finer_than_unit="round_up"), SECOND, FIRST, ledger.uri, tmp_path / "finer")

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from assay.config import Settings
 from assay.errors import AmountError, AssayError, ConfigError, LedgerError
+from assay.liabilities.finer_digits import read_amount
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, TOTAL_COLUMNS, RawSnapshot
 from assay.liabilities.rows import register
 from assay.liabilities.snapshot import LiabilitySnapshot, canonicalise, liability_files, report_key
-from assay.money import parse_amount
 from assay.warehouse.session import session
 from sandbox.scenario import FIRST, SECOND
+
+from .conftest import with_ledger
 
 SECRET = bytes(range(32))
 BALANCES = [
@@ -70,28 +72,28 @@ def test_rows_become_exact_base_units_under_keyed_hashes_in_order_of_the_key(run
         user: hashlib.sha256(context + hmac.digest(key, user.encode(), "sha256") + user.encode()).hexdigest() for user in ("U1", "U2", "U3")
     }
     expected = [
-        (users["U1"], "spot", "BTC", 8, 150_000_000),
-        (users["U1"], "margin", "BTC", 8, -25_000_000),
-        (users["U2"], "spot", "BTC", 8, 1),
-        (users["U2"], "spot", "ETH", 18, 0),
-        (users["U3"], "spot", "ETH", 18, -1),
+        (users["U1"], "spot", "BTC", 8, 150_000_000, 0),
+        (users["U1"], "margin", "BTC", 8, -25_000_000, 0),
+        (users["U2"], "spot", "BTC", 8, 1, 0),
+        (users["U2"], "spot", "ETH", 18, 0, 0),
+        (users["U3"], "spot", "ETH", 18, -1, 0),
     ]
     table = pq.read_table(done.liabilities)
     assert [tuple(row.values()) for row in table.to_pylist()] == sorted(expected)
-    assert table.schema.types == [pa.string(), pa.string(), pa.string(), pa.int32(), pa.decimal128(38, 0)]
+    assert table.schema.types == [pa.string(), pa.string(), pa.string(), pa.int32(), pa.decimal128(38, 0), pa.int64()]
 
 
 def test_control_totals_and_flows_become_exact_base_units(run) -> None:
     done = run(flows=[("ETH", "fee", "-0.5", "7"), ("BTC", "deposit", "2", "1")])
     totals, flows = pq.read_table(done.control_totals), pq.read_table(done.flows)
     assert [tuple(row.values()) for row in totals.to_pylist()] == [
-        ("margin", "BTC", 1, 1, -25_000_000),
-        ("spot", "BTC", 2, 2, 150_000_001),
-        ("spot", "ETH", 2, 2, -1),
+        ("margin", "BTC", 1, 1, -25_000_000, 0),
+        ("spot", "BTC", 2, 2, 150_000_001, 0),
+        ("spot", "ETH", 2, 2, -1, 0),
     ]
-    assert [tuple(row.values()) for row in flows.to_pylist()] == [("BTC", "deposit", 200_000_000, 1), ("ETH", "fee", -5 * 10**17, 7)]
-    assert totals.schema.types == [pa.string(), pa.string(), pa.int64(), pa.int64(), pa.decimal128(38, 0)]
-    assert flows.schema.types == [pa.string(), pa.string(), pa.decimal128(38, 0), pa.int64()]
+    assert [tuple(row.values()) for row in flows.to_pylist()] == [("BTC", "deposit", 200_000_000, 1, 0), ("ETH", "fee", -5 * 10**17, 7, 0)]
+    assert totals.schema.types == [pa.string(), pa.string(), pa.int64(), pa.int64(), pa.decimal128(38, 0), pa.int64()]
+    assert flows.schema.types == [pa.string(), pa.string(), pa.decimal128(38, 0), pa.int64(), pa.int64()]
 
 
 def test_an_empty_flow_table_has_the_same_columns(run) -> None:
@@ -214,10 +216,16 @@ AMOUNTS = st.one_of(
 )
 
 
+LARGEST = "9" * 30 + "." + "9" * 8  # BTC
+
+
+@pytest.mark.parametrize("finer", ["refuse", "round_up"])
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(["-", "", ".", "1.", ".5", "--1", "-0", "00", "1\n", "0.", "-.", "1.2.3", "٣"])
-@given(st.lists(AMOUNTS, min_size=1, max_size=40))
-def test_the_streamed_conversion_is_that_of_parse_amount(settings: Settings, tmp_path: Path, texts: list[str]) -> None:
+@example([LARGEST, f"-{LARGEST}", f"{LARGEST}1", f"-{LARGEST}1", "0." + "0" * 25 + "1", "0." + "0" * 26 + "1", "-0." + "0" * 25 + "9"])
+@given(texts=st.lists(AMOUNTS, min_size=1, max_size=40))
+def test_the_streamed_conversion_is_that_of_single_amounts(settings: Settings, tmp_path: Path, finer: str, texts: list[str]) -> None:
+    settings = with_ledger(settings, finer_than_unit=finer)
     raw = RawSnapshot(folder=tmp_path / "raw")
     write(
         raw.balances / "00000.parquet",
@@ -226,13 +234,13 @@ def test_the_streamed_conversion_is_that_of_parse_amount(settings: Settings, tmp
     )
     with session() as connection:
         register(connection, settings, raw.balance_files())
-        found = connection.execute("select asset, decimals, text, valid, amount from rows").fetchall()
+        found = connection.execute("select asset, decimals, text, valid, amount, rounding from rows").fetchall()
     assert len(found) == len(texts) * len(settings.assets)
-    for asset, decimals, text, valid, amount in found:
+    for asset, decimals, text, valid, amount, rounding in found:
         try:
-            expected = parse_amount(text, settings.assets[asset].decimals, subject="")
+            expected = read_amount(settings, text, asset, subject="")
         except AmountError:
             expected = None
         assert decimals == settings.assets[asset].decimals
         assert valid == (expected is not None)
-        assert amount == expected
+        assert (amount, rounding) == (expected or (None, None))

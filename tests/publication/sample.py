@@ -187,9 +187,13 @@ SCHEMAS: dict[str, list[tuple[str, pa.DataType]]] = {
         ("previous_as_of", TIME),
         ("asset", TEXT),
         ("decimals", SHORT),
-        *((name, AMOUNT) for name in ("opening", "deposits", "withdrawals", "trades", "fees", "interest", "adjustments", "expected")),
+        *(
+            (name, AMOUNT)
+            for name in ("opening", "deposits", "withdrawals", "trades", "fees", "interest", "adjustments", "rounding", "expected")
+        ),
         ("closing", AMOUNT),
         ("unexplained", AMOUNT),
+        *((name, pa.decimal128(38, 18)) for name in ("opening_rounding", "flows_rounding", "closing_rounding")),
     ],
     "coverage": [("as_of", TIME), ("item", TEXT), ("area", TEXT), ("severity", TEXT), ("count", LONG), ("description", TEXT)],
 }
@@ -560,7 +564,10 @@ def _reconciliation(as_of: datetime, previous: datetime | None) -> list[dict[str
     rows = []
     for asset, decimals in DECIMALS.items():
         closing = _liabilities(as_of, asset)[1]
-        row: dict[str, Any] = {"asset": asset, "decimals": decimals, "closing": Decimal(closing)}
+        # The ledger keeps BTC in more digits than the chain has.
+        before, now = (Decimal("1.75"), Decimal("3.25")) if asset == "BTC" else (Decimal(0), Decimal(0))
+        after = before if as_of == FIRST else now
+        row: dict[str, Any] = {"asset": asset, "decimals": decimals, "closing": Decimal(closing), "closing_rounding": after}
         if previous:
             opening = _liabilities(previous, asset)[1]
             flows = {
@@ -571,12 +578,16 @@ def _reconciliation(as_of: datetime, previous: datetime | None) -> list[dict[str
                 "interest": units("0.75", asset),
             }
             unexplained = units("0.000001", asset) if asset == "USDT" else 0
-            flows["adjustments"] = closing - unexplained - opening - sum(flows.values())
+            rounding = 1 if asset == "BTC" else 0
+            flows["adjustments"] = closing - unexplained - rounding - opening - sum(flows.values())
             row |= {
                 "previous_as_of": previous,
                 "opening": Decimal(opening),
                 "expected": Decimal(closing - unexplained),
                 "unexplained": Decimal(unexplained),
+                "rounding": Decimal(rounding),
+                "opening_rounding": before,
+                "flows_rounding": now - before - rounding,
             }
             row |= {name: Decimal(amount) for name, amount in flows.items()}
         rows.append(row)
@@ -586,6 +597,13 @@ def _reconciliation(as_of: datetime, previous: datetime | None) -> list[dict[str
 def _coverage(as_of: datetime, wallets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     items = [
         ("commitment.none", "commitment", "warning", None, "Users cannot check yet that their own balance is part of the liabilities."),
+        (
+            "rounded_up:BTC",
+            "liabilities",
+            "info",
+            5,
+            "The ledger keeps BTC in more digits than its base unit; so many accounts were rounded up.",
+        ),
         ("liabilities.negative", "liabilities", "info", 41, "Account balances below zero; they are left out of the gross liabilities."),
         (
             "moments",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.money import FINER_DIGITS
 from assay.publication import derived
 from assay.publication.manifest import TABLES
 
@@ -35,7 +36,7 @@ def test_each_csv_says_exactly_what_its_table_says(folder: Path, name: str) -> N
     for text, row in zip(rows, table, strict=True):
         for column, value in text.items():
             if isinstance(row[column], Decimal):
-                scale = row["decimals"] if row[column].as_tuple().exponent == 0 else 0
+                scale = row["decimals"] if -row[column].as_tuple().exponent in (0, FINER_DIGITS) else 0
                 assert Decimal(value) == row[column].scaleb(-scale)
             elif row[column] is None:
                 assert value == ""

@@ -24,6 +24,7 @@ from tests.warehouse.samples import (
     commitment,
     compute,
     control_totals,
+    flow,
     liability,
     ownership,
     price,
@@ -54,7 +55,7 @@ DELTA = {
 }  # fmt: skip
 ROLL = {
     "asset": "BTC", "opening": 70, "deposits": 30, "withdrawals": -10, "trades": 1, "fees": -2, "interest": 1, "adjustments": 0,
-    "expected": 90, "closing": 90, "unexplained": 0,
+    "rounding": 0, "expected": 90, "closing": 90, "unexplained": 0, "opening_rounding": "0", "flows_rounding": "0", "closing_rounding": "0",
 }  # fmt: skip
 GOOD: dict[str, Rows] = {
     "moments": [{"as_of": NOW, "previous_as_of": BEFORE}],
@@ -74,12 +75,13 @@ GOOD: dict[str, Rows] = {
     "inputs.offset_balances": AROUND,
     "inputs.liabilities": LIABILITIES,
     "inputs.control_totals": control_totals(LIABILITIES),
-    "inputs.flows": [{"asset": "BTC", "kind": "deposit", "amount": 30, "flow_count": 2}],
+    "inputs.flows": [flow("BTC", "deposit", 30, flow_count=2)],
     "inputs.previous_reserve_ratios": [{"asset": "BTC", "decimals": 8, "reserves": 80, "as_of": BEFORE}],
     "inputs.previous_wallet_balances": [
         {"chain": "bitcoin", "asset": "BTC", "decimals": 8, "block_height": 100, "block_hash": "bitcoin-100", "as_of": BEFORE}
     ],
     "inputs.previous_prices": [{"asset": "BTC", "as_of": BEFORE}],
+    "inputs.previous_reconciliation": [{"asset": "BTC", "as_of": BEFORE, "closing_rounding": "0"}],
 }
 
 
@@ -154,6 +156,16 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ("value_effects_add_up", changed("deposit_deltas", change=21)),
     ("value_effects_add_up", changed("deposit_deltas", current_value_usd="1.51")),
     ("flows_add_up", changed("reconciliation", expected=91)),
+    ("flows_add_up", changed("reconciliation", rounding=1)),
+    ("rounding_adds_up", changed("reconciliation", rounding=1)),
+    ("rounding_adds_up", changed("reconciliation", rounding=None)),
+    ("rounding_adds_up", changed("reconciliation", closing_rounding="0.5")),
+    ("rounding_adds_up", changed("reconciliation", opening_rounding="0.5")),
+    ("rounding_adds_up", changed("reconciliation", opening_rounding=None)),
+    ("rounding_adds_up", changed("reconciliation", flows_rounding="0.5")),
+    ("rounding_adds_up", changed("inputs.liabilities", rounding=1)),
+    ("rounding_adds_up", changed("inputs.flows", rounding=1)),
+    ("rounding_adds_up", changed("inputs.previous_reconciliation", closing_rounding="0.000000000000000001")),
     ("flows_add_up", changed("reconciliation", unexplained=1)),
     ("flows_add_up", changed("reconciliation", expected=None)),
     ("assets_have_one_row", more("inputs.liabilities", dict(liability(1, "ETH", 1)))),
@@ -192,6 +204,9 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ),
     ("liabilities_equal_control_totals", {"inputs.control_totals": []}),
     ("liabilities_equal_control_totals", changed("inputs.control_totals", total_amount=101)),
+    ("liabilities_equal_control_totals", changed("inputs.control_totals", total_amount=10**37)),
+    ("liabilities_equal_control_totals", changed("inputs.control_totals", rounding=1)),
+    ("liabilities_equal_control_totals", changed("inputs.liabilities", rounding=1)),
     ("liabilities_equal_control_totals", changed("inputs.control_totals", row_count=3)),
     ("liabilities_equal_control_totals", changed("inputs.control_totals", user_count=1)),
     ("liabilities_equal_control_totals", {"inputs.liabilities": LIABILITIES[:2]}),
@@ -203,6 +218,7 @@ BROKEN: list[tuple[str, dict[str, Rows]]] = [
     ("flows_are_known", more("inputs.flows", dict(GOOD["inputs.flows"][0]))),
     ("flows_are_known", changed("moments", previous_as_of=None)),
     ("previous_tables_belong_together", changed("inputs.previous_prices", as_of=NOW)),
+    ("previous_tables_belong_together", changed("inputs.previous_reconciliation", as_of=NOW)),
     ("previous_tables_belong_together", changed("moments", previous_as_of=None)),
     ("previous_tables_belong_together", {"inputs.previous_reserve_ratios": []}),
     ("previous_tables_belong_together", changed("moments", as_of=BEFORE)),

@@ -20,6 +20,7 @@ from tests.warehouse.samples import (
     block,
     compute,
     control_totals,
+    flow,
     liability,
     price,
     read_rows,
@@ -81,10 +82,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Computed, Compute
     before = {asset: users[asset] - growth[asset] for asset in users}
     first = compute(folder / "first", tables(JANUARY_PRICES, JANUARY_WALLETS, before, height=100, first=True), as_of=FIRST)
     inputs = tables(FEBRUARY_PRICES, wallets, users, height=200, first=False)
-    flows = [
-        {"asset": asset, "kind": "deposit", "amount": base_units(units, asset) + 500, "flow_count": 3} for asset, units in growth.items()
-    ]
-    flows += [{"asset": asset, "kind": "withdrawal", "amount": -500, "flow_count": 1} for asset in growth]
+    flows = [flow(asset, "deposit", base_units(units, asset) + 500, flow_count=3) for asset, units in growth.items()]
+    flows += [flow(asset, "withdrawal", -500) for asset in growth]
     second = compute(folder / "second", {**inputs, "flows": flows}, as_of=SECOND, previous=first, previous_as_of=FIRST)
     return first, second
 

@@ -24,9 +24,11 @@ _AMOUNT = "DECIMAL(38,0)"
 _TIME = "TIMESTAMP WITH TIME ZONE"
 SCHEMAS: dict[str, dict[str, str]] = {
     "assets": {"asset": "VARCHAR", "name": "VARCHAR", "decimals": "INTEGER"},
-    "liabilities": {"user_key": "VARCHAR", "account_type": "VARCHAR", "asset": "VARCHAR", "decimals": "INTEGER", "amount": _AMOUNT},
-    "control_totals": {"account_type": "VARCHAR", "asset": "VARCHAR", "row_count": "BIGINT", "user_count": "BIGINT", "total_amount": _AMOUNT},
-    "flows": {"asset": "VARCHAR", "kind": "VARCHAR", "amount": _AMOUNT, "flow_count": "BIGINT"},
+    "liabilities": {"user_key": "VARCHAR", "account_type": "VARCHAR", "asset": "VARCHAR", "decimals": "INTEGER", "amount": _AMOUNT, "rounding": "BIGINT"},
+    "control_totals": {
+        "account_type": "VARCHAR", "asset": "VARCHAR", "row_count": "BIGINT", "user_count": "BIGINT", "total_amount": _AMOUNT, "rounding": "BIGINT",
+    },
+    "flows": {"asset": "VARCHAR", "kind": "VARCHAR", "amount": _AMOUNT, "flow_count": "BIGINT", "rounding": "BIGINT"},
     "coverage_items": {"item": "VARCHAR", "area": "VARCHAR", "severity": "VARCHAR", "count": "BIGINT", "description": "VARCHAR"},
     "prices": {"asset": "VARCHAR", "currency": "VARCHAR", "price": "DECIMAL(38,8)", "source": "VARCHAR", "time": _TIME, "sources_agreed": "INTEGER"},
     "snapshot_blocks": {
@@ -120,7 +122,15 @@ def ownership(balances: Rows, /, **other: object) -> list[Row]:
 
 def liability(user: int, asset: str, amount: int, /, **other: object) -> Row:
     """Return a user's balance."""
-    row: Row = {"user_key": user_key(user), "account_type": "spot", "asset": asset, "decimals": DECIMALS.get(asset, 8), "amount": amount}
+    row: Row = {
+        "user_key": user_key(user), "account_type": "spot", "asset": asset, "decimals": DECIMALS.get(asset, 8), "amount": amount, "rounding": 0,
+    }  # fmt: skip
+    return row | other
+
+
+def flow(asset: str, kind: str, amount: int, /, **other: object) -> Row:
+    """Return the sum of one flow of a kind."""
+    row: Row = {"asset": asset, "kind": kind, "amount": amount, "flow_count": 1, "rounding": 0}
     return row | other
 
 
@@ -131,14 +141,15 @@ def price(asset: str, text: str, as_of: datetime, /, **other: object) -> Row:
 
 
 def control_totals(liabilities: Rows) -> list[Row]:
-    """Return what a truthful ledger states about its rows."""
+    """Return what a truthful ledger states about its rows, as they were before they were rounded up."""
     groups: dict[tuple[object, object], list[Row]] = {}
     for row in liabilities:
         groups.setdefault((row["account_type"], row["asset"]), []).append(row)
+    exact = {key: sum(int(str(row["amount"])) * 10**18 - int(str(row["rounding"])) for row in rows) for key, rows in groups.items()}
     return [
         {
             "account_type": account_type, "asset": asset, "row_count": len(rows), "user_count": len({row["user_key"] for row in rows}),
-            "total_amount": sum(int(str(row["amount"])) for row in rows),
+            "total_amount": -(-exact[account_type, asset] // 10**18), "rounding": -exact[account_type, asset] % 10**18,
         }
         for (account_type, asset), rows in groups.items()
     ]  # fmt: skip
@@ -179,7 +190,7 @@ def compute(
         name: write_rows(folder / "inputs" / f"{name}.parquet", schema, inputs.get(name, ())) for name, schema in SCHEMAS.items()
     }
     promised = load_contracts(CONTRACTS)
-    for name in ("reserve_ratios", "wallet_balances", "prices"):
+    for name in ("reserve_ratios", "wallet_balances", "prices", "reconciliation"):
         if previous is None:
             paths[f"previous_{name}"] = empty_table(promised[name], folder / "inputs" / f"previous_{name}.parquet")
         else:

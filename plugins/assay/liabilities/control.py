@@ -28,24 +28,21 @@ from assay.warehouse.session import read_parquet, session
 
 _FOLDER_FORMAT = "%Y-%m-%dT%H%M%SZ"
 
-# The sum of texts, exactly: all of one asset are brought to as many decimals as the longest has, and added up as integers.
+_PIECE = 18
+_PIECES = 3
+# The sum of texts, exactly, whatever the number of their decimals: what stands before the point is added up apart from what stands behind it, and
+# that in pieces of 18 digits, which no number of rows brings beyond 128 bits.
 _TOTALS = r"""
 with read as (
-    select user_id, account_type, asset, ltrim(amount, '-') as unsigned, amount[1] = '-' as negative, from $balances
+    select user_id, account_type, asset, ltrim(amount, '-') as unsigned, if(amount[1] = '-', -1, 1)::hugeint as sign, from $balances
 ),
 split as (
-    select *, split_part(unsigned, '.', 1) as whole, rtrim(split_part(unsigned, '.', 2), '0') as fraction, from read
-),
-scaled as (
-    select *, cast(max(length(fraction)) over (partition by account_type, asset) as integer) as places, from split
-),
-digits as (
-    select *, ltrim(whole || rpad(fraction, places, '0'), '0') as digits, from scaled
+    select *, split_part(unsigned, '.', 1)::hugeint as whole, rtrim(split_part(unsigned, '.', 2), '0') as fraction, from read
 )
-select account_type, asset, count(*), count(distinct user_id), any_value(places),
-    sum(cast(if(negative, '-', '') || if(digits = '', '0', digits) as hugeint)),
-from digits group by account_type, asset order by account_type, asset
+select account_type, asset, count(*), count(distinct user_id), max(length(fraction)), sum(sign * whole), $pieces,
+from split group by account_type, asset order by account_type, asset
 """
+_SUM_OF_PIECE = "sum(sign * rpad(fraction[{start}:{end}], {length}, '0')::hugeint)"
 _BROKEN = """
 select user_id, account_type, asset, amount from $balances
 where not coalesce(user_id <> '' and regexp_full_match(amount, '-?[0-9]+([.][0-9]*)?')
@@ -167,18 +164,39 @@ def _totals(connection: duckdb.DuckDBPyConnection, settings: Settings, balances:
             subject=f"drop {folder}, user {user}, {account_type}, {asset}",
             next_step="have the ledger add them up",
         )
+    pieces = ", ".join(
+        _SUM_OF_PIECE.format(start=_PIECE * number + 1, end=_PIECE * (number + 1), length=_PIECE) for number in range(_PIECES)
+    )
     try:
-        found = connection.execute(_TOTALS.replace("$balances", relation)).fetchall()
+        found = connection.execute(_TOTALS.replace("$balances", relation).replace("$pieces", pieces)).fetchall()
     except (duckdb.OutOfRangeException, duckdb.ConversionException):
-        raise AmountError(
-            f"an amount or a sum of amounts has more than {MAX_DIGITS} digits",
-            subject=f"drop {folder}",
-            next_step="check the largest balances",
-        ) from None
+        raise _too_long(folder) from None
     return [
-        dict(zip(TOTAL_COLUMNS, (account_type, asset, rows, users, _plain(int(total), places)), strict=True))
-        for account_type, asset, rows, users, places, total in found
+        dict(zip(TOTAL_COLUMNS, (account_type, asset, rows, users, _total(settings, folder, asset, places, sums)), strict=True))
+        for account_type, asset, rows, users, places, *sums in found
     ]
+
+
+def _total(settings: Settings, folder: Path, asset: str, places: int, sums: list[int]) -> str:
+    """Put a sum together from those of its pieces."""
+    if places > _PIECE * _PIECES:
+        raise AmountError(
+            f"an amount has {places} decimals, and {_PIECE * _PIECES} are possible",
+            subject=f"drop {folder}, {asset}",
+            next_step="have the ledger write fewer decimals",
+        )
+    total = 0
+    for part in sums:
+        total = total * 10**_PIECE + part
+    if abs(total) >= 10 ** (MAX_DIGITS - settings.assets[asset].decimals + _PIECE * _PIECES):
+        raise _too_long(folder)
+    return _plain(total // 10 ** (_PIECE * _PIECES - places), places)
+
+
+def _too_long(folder: Path) -> AmountError:
+    return AmountError(
+        f"an amount or a sum of amounts has more than {MAX_DIGITS} digits", subject=f"drop {folder}", next_step="check the largest balances"
+    )
 
 
 def _broken(settings: Settings, user: str | None, account_type: str | None, asset: str | None, amount: str | None) -> str:

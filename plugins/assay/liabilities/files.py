@@ -35,7 +35,7 @@ from assay.liabilities.interface import (
     RawSnapshot,
     write_texts,
 )
-from assay.money import MAX_DIGITS
+from assay.money import FINER_DIGITS, MAX_DIGITS
 from assay.warehouse.session import quote_name, quote_text, session
 
 DROPPED_FLOW_COLUMNS = ("occurred_at", "flow_id", "user_id", "account_type", "asset", "kind", "amount")
@@ -118,19 +118,23 @@ class FilesLedger(LedgerSource):
         ).fetchall():
             raise repeated_flow(self._settings, row, row[4])
         try:
-            sums = connection.execute("select asset, kind, sum(amount), count(*) from flows group by all order by all").fetchall()
+            sums = connection.execute(
+                "select asset, kind, sum(amount), sum(rounding)::hugeint, count(*) from flows group by all order by all"
+            ).fetchall()
         except duckdb.OutOfRangeException:
             raise AmountError(
                 f"a sum of flows has more than {MAX_DIGITS} digits",
                 subject=f"{self._name}, assay_flows",
                 next_step="check the assets' decimals and the largest flows",
             ) from None
-        return [(asset, kind, self._plain(asset, int(amount)), str(count)) for asset, kind, amount, count in sums]
+        return [(asset, kind, self._plain(asset, int(amount), int(rounding)), str(count)) for asset, kind, amount, rounding, count in sums]
 
-    def _plain(self, asset: str, amount: int) -> str:
-        """Base units as the text that a ledger gives."""
-        with localcontext(prec=2 * MAX_DIGITS):
-            return f"{Decimal(amount).scaleb(-self._settings.assets[asset].decimals):f}"
+    def _plain(self, asset: str, amount: int, rounding: int) -> str:
+        """The sum before any rounding, as the text that a ledger gives."""
+        decimals = self._settings.assets[asset].decimals
+        with localcontext(prec=3 * MAX_DIGITS):
+            exact = Decimal(amount * 10**FINER_DIGITS - rounding).scaleb(-decimals - FINER_DIGITS)
+            return f"{exact if rounding else exact.quantize(Decimal(1).scaleb(-decimals)):f}"
 
 
 def _convert(connection: duckdb.DuckDBPyConnection, drop: Drop, item: DropFile, columns: Sequence[str], aside: Path, path: Path) -> None:

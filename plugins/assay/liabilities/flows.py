@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from assay.config import Settings
 from assay.errors import AssayError, LedgerError
+from assay.liabilities.finer_digits import read_amount
 from assay.liabilities.interface import FLOW_KINDS
-from assay.money import parse_amount
 
 FLOW_KEY = ("flow_id", "user_id", "account_type", "asset")
 """One flow: a trade has several legs under one `flow_id`."""
@@ -35,7 +35,7 @@ def flow_error(settings: Settings, row: Sequence[str | None]) -> AssayError:
     else:
         empty = [name for name, value in (("flow_id", flow_id), ("user_id", user_id), ("amount", amount)) if not value]
         if not empty:
-            parse_amount(str(amount), settings.assets[str(asset)].decimals, subject=_subject(settings, row))
+            read_amount(settings, str(amount), str(asset), subject=_subject(settings, row))
         problem = f"{empty[0] if empty else 'amount'} is empty"
     return LedgerError(problem, subject=_subject(settings, row), next_step="correct the ledger's view, or the configuration")
 

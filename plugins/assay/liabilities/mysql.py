@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay.errors import LedgerError
+from assay.liabilities.finer_digits import finer_digits
 from assay.liabilities.flows import FLOW_KEY, flow_error, repeated_flow
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, FLOW_KINDS, TOTAL_COLUMNS, LedgerSource, RawSnapshot, write_texts
 from assay.liabilities.mysql_session import MysqlSession, transaction
@@ -145,7 +146,9 @@ class MysqlLedger(LedgerSource):
     def _rules(self) -> str:
         """The condition that one flow must meet, in the server's SQL; a sum would hide the flow that breaks it."""
         assets = self._settings.assets
-        decimals = " ".join(f"when {_literal(symbol)} then {asset.decimals}" for symbol, asset in sorted(assets.items()))
+        decimals = " ".join(
+            f"when {_literal(symbol)} then {asset.decimals + finer_digits(self._settings)}" for symbol, asset in sorted(assets.items())
+        )
         digits = (
             "length(trim(trailing '0' from if(locate('.', cast(amount as char)) > 0, substring_index(cast(amount as char), '.', -1), '')))"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from assay.errors import LedgerError
 from assay.lake import format_as_of
+from assay.liabilities.finer_digits import finer_digits
 from assay.liabilities.flows import FLOW_KEY, flow_error, repeated_flow
 from assay.liabilities.interface import BALANCE_COLUMNS, FLOW_COLUMNS, FLOW_KINDS, TOTAL_COLUMNS, LedgerSource, RawSnapshot, write_texts
 from assay.liabilities.postgres_session import PostgresSession, named, quoted, transaction
@@ -215,7 +216,9 @@ class PostgresLedger(LedgerSource):
     def _rules(self) -> str:
         """The condition that one flow must meet, in the server's SQL; a sum would hide the flow that breaks it."""
         assets = self._settings.assets
-        decimals = " ".join(f"when {quoted(symbol)} then {asset.decimals}" for symbol, asset in sorted(assets.items()))
+        decimals = " ".join(
+            f"when {quoted(symbol)} then {asset.decimals + finer_digits(self._settings)}" for symbol, asset in sorted(assets.items())
+        )
         rules = (
             f"asset::text in ({_listed(assets)})",
             f"kind::text in ({_listed(FLOW_KINDS)})",

@@ -1,7 +1,7 @@
 """The rules that a balance (or a flow) must meet, as SQL over the raw files, and the explanation of a row that breaks one.
 
-The rules are those of `money.parse_amount`, written as SQL so that a billion rows need no Python loop; a refused row is explained by
-`parse_amount` itself.
+The rules are those of `finer_digits.read_amount`, written as SQL so that a billion rows need no Python loop; a refused row is explained by
+`read_amount` itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from assay.config import Settings
 from assay.errors import AmountError, AssayError, LedgerError
-from assay.money import parse_amount
+from assay.liabilities.finer_digits import finer_digits, read_amount
+from assay.money import FINER_DIGITS, MAX_DIGITS
 from assay.warehouse.session import read_parquet
 
 # Tests hold the two against each other. The detour over HUGEINT is exact up to 38 digits, and DuckDB 1.5 reads a text into it in a
@@ -21,7 +22,7 @@ from assay.warehouse.session import read_parquet
 _ROWS = r"""
 create or replace view rows as
 with read as (
-    select * exclude (amount), amount as text, ltrim(amount, '-') as unsigned,
+    select * exclude (amount), amount as text, ltrim(amount, '-') as unsigned, amount[1] = '-' as negative,
         account_type in (select account_type from account_types) as type_known,
     from $raw left join assets using (asset)
 ),
@@ -31,25 +32,47 @@ split as (
 ),
 digits as (
     select *, ltrim(whole || rpad(fraction, coalesce(decimals, 0), '0'), '0') as digits,
-        regexp_full_match(text, '-?[0-9]+([.][0-9]*)?') and length(fraction) <= decimals as plain,
+        -- What is below one base unit, in 10^-$finer of it.
+        coalesce(try_cast(rpad(fraction[coalesce(decimals, 0) + 1:], $finer, '0') as bigint), 0) as below,
+        regexp_full_match(text, '-?[0-9]+([.][0-9]*)?') and length(fraction) <= finest as plain,
     from split
 )
-select * exclude (type_known, unsigned, whole, fraction, digits, plain),
-    coalesce(user_id <> '' and type_known and plain and length(digits) <= 38, false) as valid,
-    case when valid then cast(cast(if(text[1] = '-', '-', '') || if(digits = '', '0', digits) as hugeint) as decimal(38, 0)) end as amount,
+select * exclude (type_known, unsigned, negative, whole, fraction, digits, below, finest, plain),
+    coalesce(
+        user_id <> '' and type_known and plain and length(digits) <= $most
+        and (negative or below = 0 or digits <> repeat('9', $most)),
+        false
+    ) as valid,
+    case when valid then cast(
+        cast(if(negative, '-', '') || if(digits = '', '0', digits) as hugeint) + if(negative or below = 0, 0, 1) as decimal(38, 0)
+    ) end as amount,
+    case when valid then if(negative or below = 0, below, $one - below) end as rounding,
 from digits
 """
 _BROKEN = "select user_id, account_type, asset, text from rows where not valid order by all nulls first limit 1"
 
 
 def register(connection: duckdb.DuckDBPyConnection, settings: Settings, raw: Path | list[Path]) -> None:
-    """Make the view `rows`: all columns of raw files, with `decimals` and the amount in base units, null where a row is not `valid`."""
+    """Make the view `rows` of raw files.
+
+    It has all their columns, `decimals`, the `amount` in base units, and `rounding`: what was added to come to it, in 10^-FINER_DIGITS of a
+    base unit. The last two are null where a row is not `valid`.
+    """
     symbols = sorted(settings.assets)
-    decimals = pa.array([settings.assets[symbol].decimals for symbol in symbols], pa.int32())
-    connection.register("assets", pa.table({"asset": pa.array(symbols, pa.string()), "decimals": decimals}))
+    decimals = [settings.assets[symbol].decimals for symbol in symbols]
+    finest = [places + finer_digits(settings) for places in decimals]
+    connection.register(
+        "assets",
+        pa.table(
+            {"asset": pa.array(symbols, pa.string()), "decimals": pa.array(decimals, pa.int32()), "finest": pa.array(finest, pa.int32())}
+        ),
+    )
     connection.register("account_types", pa.table({"account_type": pa.array(settings.ledger.account_types, pa.string())}))
     # A view takes no parameter; the path is the project's own, and quoted.
-    connection.execute(_ROWS.replace("$raw", read_parquet(raw)))
+    statement = _ROWS.replace("$raw", read_parquet(raw))
+    for name, number in (("$finer", FINER_DIGITS), ("$one", 10**FINER_DIGITS), ("$most", MAX_DIGITS)):
+        statement = statement.replace(name, str(number))
+    connection.execute(statement)
 
 
 def check(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -83,5 +106,5 @@ def _error(settings: Settings, row: tuple[str | None, ...]) -> AssayError:
             )
     if text is None:
         return AmountError("amount is null", subject=subject, next_step="correct the ledger's view")
-    parse_amount(text, settings.assets[str(asset)].decimals, subject=subject)
+    read_amount(settings, text, str(asset), subject=subject)
     return AmountError(f"{text[:60]!r} is not an exact amount", subject=subject, next_step="correct the value at its source")

@@ -33,6 +33,7 @@ _FOLDER = "liabilities"
 _INDEX = "shards.json"
 _KEYED = "keyed"
 _PLAN = "plan.txt"
+_VERSION = "rounding"  # of the columns below; what another version of this program made is not gone on with
 _HMAC_BLOCK = 64  # bytes; SHA-256's block, FIPS 198-1
 
 # HMAC (RFC 2104): H(key ^ opad || H(key ^ ipad || message)). Once a user, because three hashes a row would take longer than all the rest.
@@ -44,7 +45,7 @@ from (select distinct user_id from read_parquet($raw))
 """
 _KEY_ROWS = f"""
 copy (
-    select user_key, account_type, asset, decimals, amount,
+    select user_key, account_type, asset, decimals, amount, rounding,
         cast(concat('0x', user_key[:8]) as ubigint) * $shards::ubigint >> 32 as shard,
     from rows join ({_KEYS}) using (user_id)
 ) to $folder (format parquet, partition_by (shard), compression zstd)
@@ -138,7 +139,7 @@ def write_shards(
     """
     count = settings.ledger.shards or -(-sum(pq.read_metadata(path).num_rows for path in raw) // ROWS_A_SHARD)
     (folder / _INDEX).unlink(missing_ok=True)
-    _begin(folder, [extract, keys, settings.assets, settings.ledger.account_types, count])
+    _begin(folder, [_VERSION, extract, keys, settings.assets, settings.ledger.account_types, settings.ledger.finer_than_unit, count])
     for path in raw:
         _key_rows(connection, settings, path, keys, count, folder / _KEYED / path.stem)
     made = []

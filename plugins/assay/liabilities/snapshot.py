@@ -28,7 +28,7 @@ from assay.liabilities.mysql import MysqlLedger
 from assay.liabilities.postgres import PostgresLedger
 from assay.liabilities.shards import UserKeys, finish, liability_files, shards_digest, write_shards
 from assay.liabilities.storage import S3
-from assay.liabilities.totals import write_control_totals, write_flows
+from assay.liabilities.totals import Sum, write_control_totals, write_flows
 from assay.warehouse.session import session
 
 __all__ = [
@@ -48,7 +48,7 @@ MIN_SECRET_BYTES = 32
 _SOURCES: dict[str, type[LedgerSource]] = {"postgres": PostgresLedger, "mysql": MysqlLedger, "files": FilesLedger}
 
 _TOTALS = """
-select account_type, asset, count(*), sum(amount) from read_parquet($files) group by all order by all
+select account_type, asset, count(*), sum(amount), sum(rounding)::hugeint from read_parquet($files) group by all order by all
 """
 
 
@@ -57,9 +57,10 @@ class LiabilitySnapshot:
     """The canonical datasets of one moment.
 
     Attributes:
-        liabilities: Folder of shards (`liability_files`): user_key, account_type, asset, decimals, amount (signed base units); sorted by key; private.
-        control_totals: account_type, asset, row_count, user_count, total_amount (signed base units).
-        flows: asset, kind, amount (signed base units), flow_count; empty for a first report.
+        liabilities: Folder of shards (`liability_files`): user_key, account_type, asset, decimals, amount (signed base units), rounding (what was
+            added to come to that amount, 10^-18 base units); sorted by key; private.
+        control_totals: account_type, asset, row_count, user_count, total_amount (signed base units), rounding.
+        flows: asset, kind, amount (signed base units), flow_count, rounding; empty for a first report.
     """
 
     liabilities: Path
@@ -183,8 +184,8 @@ def canonicalise(settings: Settings, raw: RawSnapshot, secret: bytes, folder: Pa
     return done
 
 
-def _sums(connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Path]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Row count and exact sum by account type and asset, of what was written."""
+def _sums(connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Path]) -> dict[tuple[str, str], Sum]:
+    """Row count and exact sums by account type and asset, of what was written."""
     try:
         found = connection.execute(_TOTALS, {"files": list(map(str, files))}).fetchall()
     except duckdb.OutOfRangeException as error:
@@ -193,4 +194,7 @@ def _sums(connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequ
             subject=f"ledger {settings.ledger.connection}, assay_balances",
             next_step="check the assets' decimals and the largest balances",
         ) from error
-    return {(account_type, asset): (rows, int(total)) for account_type, asset, rows, total in found}
+    return {
+        (account_type, asset): Sum(rows=rows, amount=int(total), rounding=int(rounding))
+        for account_type, asset, rows, total, rounding in found
+    }

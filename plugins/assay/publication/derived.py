@@ -9,7 +9,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from assay.lake import format_as_of
-from assay.money import format_amount
+from assay.money import FINER_DIGITS, MAX_DIGITS, format_amount
 
 WHOLE_UNIT_TABLES = (
     "deposit_deltas",
@@ -58,10 +58,18 @@ def whole_units(table: Path) -> Iterable[Sequence[str]]:
     schema = file.schema_arrow
     names = [name for name in schema.names if name != "decimals"]
     amounts = {item.name for item in schema if types.is_decimal(item.type) and item.type.scale == 0}
+    roundings = {item.name for item in schema if types.is_decimal(item.type) and item.type.scale == FINER_DIGITS}
     yield names
     for batch in file.iter_batches():
         for row in batch.to_pylist():
-            yield [amount_text(row[name], row["decimals"]) if name in amounts else value_text(row[name]) for name in names]
+            yield [
+                amount_text(row[name], row["decimals"])
+                if name in amounts
+                else rounding_text(row[name], row["decimals"])
+                if name in roundings
+                else value_text(row[name])
+                for name in names
+            ]
 
 
 def address_list(wallet_balances: Path, address_ownership: Path) -> Iterable[Sequence[str]]:
@@ -103,6 +111,13 @@ def _two(values: Sequence[str]) -> tuple[str, str]:
 def amount_text(amount: Decimal | int | None, decimals: int) -> str:
     """Return base units as plain text of whole units, `-1.234567`; empty for a missing one."""
     return "" if amount is None else format_amount(int(amount), decimals).replace(",", "")
+
+
+def rounding_text(rounding: Decimal | None, decimals: int) -> str:
+    """Return base units with FINER_DIGITS decimals as plain text of whole units; empty for a missing one."""
+    if rounding is None:
+        return ""
+    return amount_text(int(rounding.scaleb(FINER_DIGITS, Context(prec=2 * MAX_DIGITS))), decimals + FINER_DIGITS)
 
 
 def value_text(value: Any) -> str:

@@ -14,6 +14,7 @@ from assay_verify.reserves import Holdings
 from assay_verify.tables import Row
 
 FLOWS = ("deposits", "withdrawals", "trades", "fees", "interest", "adjustments")
+_ONE = 10**18  # of a rounding, in one base unit
 
 
 def check_deposits(findings: Findings, folder: Path, ratios: list[Row]) -> None:
@@ -54,11 +55,12 @@ def check_reconciliation(findings: Findings, folder: Path, ratios: list[Row]) ->
     """Recompute the roll-forward; return what it leaves unexplained, by asset."""
     unexplained: dict[str, int] = {}
     with findings.check(
-        "tables.reconciliation", "Opening balance and flows add up to the expected balance; what is unexplained is stated."
+        "tables.reconciliation", "Opening balance, flows and rounding add up to the expected balance; what is unexplained is stated."
     ) as check:
         rows = _rows(folder, "reconciliation")
         _same_assets(check, "reconciliation", rows, ratios)
         net = {row["asset"]: row["liabilities_net"] for row in ratios}
+        stated = {row["item"] for row in _rows(folder, "coverage")}
         for row in rows:
             flows = [row[name] for name in FLOWS]
             compared = row["previous_as_of"] is not None
@@ -66,9 +68,10 @@ def check_reconciliation(findings: Findings, folder: Path, ratios: list[Row]) ->
                 all((flow is not None) == compared for flow in flows),
                 f"{row['asset']}: a flow is missing, or there is one without a publication before",
             )
-            expected = None if row["opening"] is None else row["opening"] + sum(flow or 0 for flow in flows)
-            _compare(
-                check, row, {"closing": net.get(row["asset"]), "expected": expected, "unexplained": difference(row["closing"], expected)}
+            _compare(check, row, {"closing": net.get(row["asset"]), **_explained(check, row, flows)})
+            check.expect(
+                (row["closing_rounding"] > 0) == (f"rounded_up:{row['asset']}" in stated),
+                f"{row['asset']}: coverage and closing_rounding do not agree on whether balances were rounded up",
             )
             if row["unexplained"]:
                 unexplained[row["asset"]] = row["unexplained"]
@@ -102,19 +105,20 @@ def check_previous(findings: Findings, folder: Path, manifest: Manifest, *, acce
 def _check_first(check: Check, folder: Path) -> None:
     for name, columns in tables.TABLES.items():
         for column in columns:
-            if column.startswith("previous_") or column == "opening":
+            if column.startswith(("previous_", "opening")):
                 empty = all(row[column] is None for row in _rows(folder, name))
                 check.expect(empty, f"{name}: {column} is filled, and there is no publication before")
 
 
 def _check_before(check: Check, folder: Path, before: Path) -> None:
     listed = manifests.read(before).files
-    for name in ("reserve_ratios", "wallet_balances", "prices"):
+    for name in ("reserve_ratios", "wallet_balances", "prices", "reconciliation"):
         path = f"tables/{name}.parquet"
         if not (before / path).is_file() or manifests.measure(before / path)[1] != listed.get(path, {}).get("sha256"):
             raise MalformedError(f"{path} of {before.name} is missing or was changed, so nothing can be compared with it")
     ratios = {row["asset"]: row for row in _rows(before, "reserve_ratios")}
     prices = {row["asset"]: row["price"] for row in _rows(before, "prices")}
+    roundings = {row["asset"]: row for row in _rows(before, "reconciliation")}
     sums = reserves.add_up(before).sums
     for row in _rows(folder, "reserve_ratios"):
         _compare(check, row, {"previous_ratio_gross": _of(ratios, row, "ratio_gross")})
@@ -122,12 +126,32 @@ def _check_before(check: Check, folder: Path, before: Path) -> None:
         balance = _of(ratios, row, "liabilities_gross")
         _compare(check, row, {"previous_balance": balance, "previous_price": prices.get(row["asset"])})
     for row in _rows(folder, "reconciliation"):
-        _compare(check, row, {"opening": _of(ratios, row, "liabilities_net")})
+        _compare(check, row, {"opening": _of(ratios, row, "liabilities_net"), "opening_rounding": _of(roundings, row, "closing_rounding")})
     named = _rows(folder, "reserve_deltas")
     for row in named:
         _compare(check, row, {"previous_amount": sums.get((row["asset"], row["chain"]))})
     missing = sums.keys() - {(row["asset"], row["chain"]) for row in named}
     check.expect(not missing, f"reserve_deltas leaves out {sorted(missing)}, which the publication before had")
+
+
+def _explained(check: Check, row: Row, flows: list[int | None]) -> dict[str, int | None]:
+    """Recompute what rounding explains and what nothing explains, from what rounding added to the balances and flows."""
+    opening, closing, before = row["opening_rounding"], row["closing_rounding"], row["flows_rounding"]
+    check.expect(
+        closing >= 0 and (opening or 0) >= 0 and 0 <= (before or 0) < len(FLOWS) * _ONE,
+        f"{row['asset']}: a rounding is negative, or larger than rounding up can be",
+    )
+    check.expect(
+        (before is None) == (row["previous_as_of"] is None), f"{row['asset']}: flows_rounding is missing, or has no publication before"
+    )
+    check.expect((opening is None) == (row["opening"] is None), f"{row['asset']}: opening_rounding does not go with opening")
+    if row["opening"] is None:
+        return {"rounding": None, "expected": None, "unexplained": None}
+    moved = row["opening"] + sum(flow or 0 for flow in flows)
+    exact = (row["closing"] - moved) * _ONE - (closing - (opening or 0) - (before or 0))
+    # Away from zero: what is less than a base unit is not nothing.
+    unexplained = -(-exact // _ONE) if exact > 0 else exact // _ONE
+    return {"rounding": row["closing"] - moved - unexplained, "expected": row["closing"] - unexplained, "unexplained": unexplained}
 
 
 def _deposit(row: Row) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 from assay_verify import rows
 from assay_verify.findings import MalformedError
 
-AMOUNT, RATIO, USD = "decimal(38,0)", "decimal(38,8)", "decimal(38,2)"
+AMOUNT, RATIO, USD, FINER = "decimal(38,0)", "decimal(38,8)", "decimal(38,2)", "decimal(38,18)"
 TEXT, NUMBER, TIME, FLAG = "string", "integer", "timestamp", "boolean"
 
 Row = dict[str, Any]
-"""Decimals as unscaled integers (a ratio in 10^-8, USD in cents), times as UTC datetimes."""
+"""Decimals as unscaled integers (a ratio in 10^-8, USD in cents, a rounding in 10^-18 of a base unit), times as UTC datetimes."""
 
 # `?` after a type: the cell may be empty.
 TABLES: dict[str, dict[str, str]] = {
@@ -64,9 +64,14 @@ TABLES: dict[str, dict[str, str]] = {
         "previous_as_of": TIME + "?",
         "asset": TEXT,
         "decimals": NUMBER,
-        **dict.fromkeys(("opening", "deposits", "withdrawals", "trades", "fees", "interest", "adjustments", "expected"), AMOUNT + "?"),
+        **dict.fromkeys(
+            ("opening", "deposits", "withdrawals", "trades", "fees", "interest", "adjustments", "rounding", "expected"), AMOUNT + "?"
+        ),
         "closing": AMOUNT,
         "unexplained": AMOUNT + "?",
+        "opening_rounding": FINER + "?",
+        "flows_rounding": FINER + "?",
+        "closing_rounding": FINER,
     },
     "reserve_deltas": {
         "as_of": TIME,
