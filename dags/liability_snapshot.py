@@ -44,11 +44,12 @@ SETTINGS = settings()
 def extract_ledger() -> str:
     """Copy balances, control totals and flows out of the ledger in one snapshot."""
     from assay import attestation
-    from assay.connections import url_of
+    from assay.connections import check_ledger, url_of
     from assay.orchestration import task_logs
 
     run = current_run()
     begin(LIABILITIES, run)
+    check_ledger(run.settings)
     raw = attestation.extract_ledger(run.settings, run.as_of, run.private_folder("raw", "ledger"), connect=url_of)
     return str(task_logs.of_extract(run.settings, raw))
 

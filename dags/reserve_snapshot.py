@@ -48,13 +48,16 @@ SETTINGS = settings()
 
 @linked_task(execution_timeout=timedelta(minutes=10))
 def check_registry() -> str:
-    """Check every wallet of the registry."""
+    """Check every wallet of the registry, and whatever else can be known before a node is asked."""
     from assay import reserves
+    from assay.connections import address_of, check_notices
     from assay.orchestration import reading_logs
 
     run = current_run()
     begin(RESERVES, run)
-    return str(reading_logs.of_wallets(reserves.check_registry(run.settings, run.as_of, run.folder("raw", "registry"))))
+    check_notices(run.settings)
+    folder = run.folder("raw", "registry")
+    return str(reading_logs.of_wallets(reserves.check_registry(run.settings, run.as_of, folder, connect=address_of)))
 
 
 @linked_task(execution_timeout=timedelta(minutes=30), retries=behind_retries(SETTINGS))

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,8 @@ from assay import cli
 from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.config import Settings
 from sandbox.processes import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +26,37 @@ def configured(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return config_file
 
 
-def test_the_registry_check_counts_wallets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_registry_check_says_what_it_looked_at_and_what_it_did_not(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prices = configured.parent / "prices" / "primary.csv"
+    prices.write_text(f"{prices.read_text()}BTC,1,USD,2023-02-17T16:00:00Z\nBTC,1,USD,2023-01-18T16:00:00Z\n")
     assert cli.main(["registry", "check"]) == 0
-    assert capsys.readouterr().out == "bitcoin: 1 wallets\nethereum: 1 wallets\n"
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    assert lines["chain bitcoin"] == "1 wallet; BTC; read through bitcoin_a (electrum)"
+    assert lines["chain ethereum"] == "1 wallet; ETH, USDT; read through ethereum_a (jsonrpc), ethereum_b (jsonrpc)"
+    assert lines["custody"] == "1 cold, 1 hot"
+    assert lines["prices primary"].startswith("well-formed, and without a price of ETH, USDT yet")
+    assert lines["schedule"].startswith("0 16 17 * * (UTC); the next time is 20")
+    assert "nodes, ledger, Airflow" in lines["not checked"]
+
+
+def test_the_registry_check_is_not_cut_in_a_pipe_and_wraps_between_words_at_a_terminal(configured: Path) -> None:
+    command = [sys.executable, "-m", "assay.cli", "registry", "check"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "plugins"), "TERM": "xterm", "COLUMNS": "80"}
+    piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert f"configuration: {configured}, series test, entity Test Custodian\n" in piped
+    terminal, inside = os.openpty()
+    shown = subprocess.Popen(command, env=environment, stdout=inside, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(inside)
+    pieces: list[bytes] = []
+    with suppress(OSError):  # so a terminal ends
+        while piece := os.read(terminal, 4096):
+            pieces.append(piece)
+    os.close(terminal)
+    text = b"".join(pieces).decode()
+    assert shown.wait() == 0
+    assert piped.split() == text.split()
+    assert all(len(line) <= 80 or " " not in line.strip() for line in text.splitlines())
+    assert piped.endswith("\n")
 
 
 def test_a_bad_registry_ends_in_one_message_and_exit_code_1(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import re
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from assay.commitments.building import bytes_of
 from assay.config import Settings, Source
 from assay.errors import ConfigError
+from assay.warehouse.session import session
 
 Change = Callable[[str, str, str], None]
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +70,25 @@ def test_loading_imports_nothing_heavy() -> None:
             '[XBT]\nname = "Bitcoin"\ndecimal',
             "unknown key 'decimal' (did you mean 'decimals'?); the key 'decimals' is missing",
         ),
+        ("assay.toml", 'entity = "Test Custodian"', 'entity = " "', "entity is ' ', and a text of one line is needed"),
+        ("assay.toml", 'entity = "Test Custodian"', 'entity = "Test\\nCustodian"', "entity is 'Test\\nCustodian'"),
+        ("assay.toml", "[ledger]", 'notes = ["x", ""]\n[ledger]', "notes has an empty text"),
+        ("assay.toml", "[ledger]", '[ledger]\nexcluded = [" "]', "ledger.excluded has an empty text"),
+        ("assay.toml", '"spot", "funding"', '"spot", "spot"', "or names one twice"),
+        ("assay.toml", '["spot", "funding", "earn", "margin", "loan"]', "[]", "ledger.account_types names no type"),
+        ("assay.toml", '"spot", "funding"', '"spot", "funding "', "ledger.account_types is 'funding '"),
+        ("assay.toml", '"assay_ledger"', '"assay ledger"', "ledger.connection is 'assay ledger', and the id of an Airflow Connection"),
+        ("assay.toml", '"assay_pseudonym"', '""', "ledger.pseudonym_connection is ''"),
+        ("registry/chains.toml", '"assay_bitcoin_a"', '"https://node.example/key"', "the connection of source bitcoin_a is an address"),
+        ("assay.toml", 'kind = "postgres"', 'kind = "files"', "ledger.folder is missing"),
+        ("assay.toml", 'kind = "postgres"', 'kind = "files"\nfolder = "s3://"', "ledger.folder is missing"),
+        ("assay.toml", 'kind = "postgres"', 'kind = "files"\nfolder = "gs://drops"', "a local folder or from s3://bucket/prefix"),
+        ("assay.toml", "[ledger]", 'memory_limit = "4"\n[ledger]', "memory_limit is '4', and an amount of memory like 2GB"),
+        ("assay.toml", "[ledger]", 'memory_limit = "80%"\n[ledger]', "memory_limit is '80%'"),
+        ("assay.toml", "secondary.csv", "primary.csv", "two price sources have the path"),
+        ("assay.toml", '"secondary"', '"primary"', "two price sources have the name 'primary', and one cannot vouch for itself"),
+        ("assay.toml", "required = false", 'required = true\napprovers = [["finance"], ["risk "]]', "sign_off.approvers has 'risk '"),
+        ("registry/chains.toml", "[ethereum.tokens.USDT]", "[ethereum.tokens.USD]", "the unknown asset 'USD' (did you mean 'USDT'?)"),
         ("assay.toml", 'series = "test"', "series =", "not TOML"),
         ("assay.toml", 'account_types = ["spot"', 'account_types = [5, "spot"', "not a list of texts"),
         ("assay.toml", "required = false", "required = true", "two groups"),
@@ -184,7 +206,7 @@ def test_an_unknown_source_or_chain_is_named(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        ('on = ["failures"]', "notices.on names 'failures'; known are failure, deadline, shortfall, published"),
+        ('on = ["failures"]', "notices.on names 'failures' (did you mean 'failure'?); known are failure, deadline, shortfall, published"),
         ('smtp_connection = "mail"', "smtp_connection and notices.mail_to belong together"),
         ('mail_to = ["a@custodian.example"]', "smtp_connection and notices.mail_to belong together"),
         ("deadline_hours = -1", "deadline_hours cannot be negative"),
@@ -196,4 +218,32 @@ def test_notices_that_nobody_would_get_are_refused(config_file: Path, lines: str
     with config_file.open("a") as file:
         file.write(f"[notices]\n{lines}\n")
     with pytest.raises(ConfigError, match=re.escape(says)):
+        Settings.load(config_file)
+
+
+@pytest.mark.parametrize("amount", ["2GB", "512 MiB", "1.5gb", "2TiB"])
+def test_an_amount_of_memory_is_one_for_the_tables_and_for_the_tree(config_file: Path, amount: str) -> None:
+    config_file.write_text(f'memory_limit = "{amount}"\n' + config_file.read_text())
+    limit = Settings.load(config_file).memory_limit
+    assert bytes_of(limit) > 0
+    with session(memory_limit=limit) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_files_with_a_byte_order_mark_are_read_and_their_digest_is_over_every_byte(config_file: Path) -> None:
+    before = Settings.load(config_file)
+    for path in (config_file, before.registry / "assets.toml", before.registry / "chains.toml"):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes().replace(b"\n", b"\r\n"))
+    after = Settings.load(config_file)
+    assert (after.entity, after.assets, after.chains) == (before.entity, before.assets, before.chains)
+    assert after.digest != before.digest
+
+
+def test_a_file_in_another_encoding_is_said_to_be_one(config_file: Path) -> None:
+    text = config_file.read_text()
+    config_file.write_bytes(text.encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"it was saved as UTF-16.*save it as UTF-8"):
+        Settings.load(config_file)
+    config_file.write_bytes(text.replace("Test Custodian", "Test Dépositaire").encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"line 3 is not UTF-8.*save it as UTF-8"):
         Settings.load(config_file)

@@ -14,9 +14,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -29,6 +30,7 @@ from assay.errors import AssayError, ConfigError
 from assay.lake import format_as_of
 from assay.starting import command, ledger_command
 
+_HANGING: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 _REPLAYED = {
     (True, True): "the same, byte for byte",
     (True, False): "the same rows; the file's bytes differ, as another version of the libraries writes it",
@@ -288,14 +290,16 @@ def _proof(given: argparse.Namespace, console: Console) -> int:
 def _check_registry(_given: argparse.Namespace, console: Console) -> int:
     from assay.registry import check_configuration, check_registry
     from assay.registry_facts import superfluous
+    from assay.registry_report import lines
 
     settings = Settings.load()
     check_configuration(settings)
     wallets = check_registry(settings)
-    for sentence in superfluous(settings.registry):
-        console.print(sentence, soft_wrap=True)
-    for chain in settings.chains:
-        console.print(f"{chain}: {sum(wallet.chain == chain for wallet in wallets)} wallets")
+    # A pipe has no width, and nothing of a line is cut there.
+    width = console.width if console.is_terminal else sys.maxsize
+    for subject, words in (*lines(settings, wallets), *(("registry", sentence) for sentence in superfluous(settings.registry))):
+        console.print(textwrap.fill(f"{subject}: {words}", width, **_HANGING), markup=False, soft_wrap=True)
+    console.print("Nothing is wrong with it.")
     return 0
 
 

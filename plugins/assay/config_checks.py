@@ -27,6 +27,12 @@ NOTICES = ("failure", "deadline", "shortfall", "published")
 """What can be told to somebody (`[notices] on`)."""
 
 _NAME = r"[a-z0-9][a-z0-9_-]*"
+_CONNECTION = r"[\w#!()\-.:/\\]{1,250}"
+"""What Airflow takes as the id of a Connection (`sanitize_conn_id` and the width of its column)."""
+
+_MEMORY = r"[0-9]+([.][0-9]+)? *[KMGT]i?B"
+"""What DuckDB and the tree's builder both read as an amount of memory."""
+
 _LEDGER_KINDS = ("postgres", "mysql", "files")
 _FINER = ("refuse", "round_up")
 _LAYOUTS = ("solidity", "vyper")
@@ -43,6 +49,7 @@ def check(settings: Settings) -> None:
         ConfigError: They do; it names the file.
     """
     _check_names(settings)
+    _check_texts(settings)
     for asset in settings.assets.values():
         if not 0 <= asset.decimals <= MAX_DECIMALS:
             raise _fail(
@@ -66,16 +73,51 @@ def check(settings: Settings) -> None:
             settings.path,
         )
     _check_notices(settings)
-    if settings.sign_off.required:
-        groups = settings.sign_off.approvers
-        if len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1]):
-            raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+    _check_sign_off(settings)
+
+
+def _check_texts(settings: Settings) -> None:
+    """Texts that people read in what is published, and those that other programs take to be names."""
+    ledger = settings.ledger
+    for key, texts in (
+        ("entity", (settings.entity,)),
+        ("ledger.account_types", ledger.account_types),
+        ("ledger.schema", (ledger.schema,)),
+        ("prices.sources, name", [source.name for source in settings.prices.sources]),
+    ):
+        for text in texts:
+            if not text.isprintable() or text != text.strip() or not text:
+                raise _fail(f"{key} is {text!r}, and a text of one line is needed, without spaces before and behind it", settings.path)
+    for key, texts in (("notes", settings.notes), ("ledger.excluded", ledger.excluded)):
+        if not all(text.strip() for text in texts):
+            raise _fail(f"{key} has an empty text, and each is published as a statement", settings.path)
+    for key, name in (("ledger.connection", ledger.connection), ("ledger.pseudonym_connection", ledger.pseudonym_connection)):
+        _check_connection(key, name, settings.path)
+    if not re.fullmatch(_MEMORY, settings.memory_limit, re.IGNORECASE):
+        raise _fail(f"memory_limit is {settings.memory_limit!r}, and an amount of memory like 2GB or 512MB is needed", settings.path)
+
+
+def _check_connection(key: str, name: str, path: Path) -> None:
+    if "://" in name:
+        # Its text may be a secret.
+        raise _fail(f"{key} is an address, and the id of an Airflow Connection is needed: addresses and keys stand in Connections", path)
+    if not re.fullmatch(_CONNECTION, name):
+        raise _fail(f"{key} is {name!r}, and the id of an Airflow Connection is needed, such as assay_ledger", path)
+
+
+def _check_sign_off(settings: Settings) -> None:
+    groups = settings.sign_off.approvers
+    if settings.sign_off.required and (len(groups) != APPROVALS or not all(groups) or set(groups[0]) & set(groups[1])):
+        raise _fail("sign_off.approvers must be two groups of user names without a common member", settings.path)
+    for name in (name for group in groups for name in group):
+        if not name or name != name.strip():
+            raise _fail(f"sign_off.approvers has {name!r}, which no user of Airflow is called", settings.path)
 
 
 def _check_notices(settings: Settings) -> None:
     notices = settings.notices
     if unknown := sorted(set(notices.on) - set(NOTICES)):
-        raise _fail(f"notices.on names {unknown[0]!r}; known are {', '.join(NOTICES)}", settings.path)
+        raise _fail(f"notices.on names {unknown[0]!r}{did_you_mean(unknown[0], NOTICES)}; known are {', '.join(NOTICES)}", settings.path)
     if bool(notices.smtp_connection) != bool(notices.mail_to):
         raise _fail("notices.smtp_connection and notices.mail_to belong together: one of them is missing", settings.path)
     if notices.deadline_hours < 0:
@@ -100,6 +142,12 @@ def _check_ledger(settings: Settings) -> None:
             subject=str(settings.path),
             next_step=f"set it to {' or '.join(_FINER)}",
         )
+    if not ledger.account_types or len(set(ledger.account_types)) < len(ledger.account_types):
+        raise _fail("ledger.account_types names no type, so that every row would be refused, or names one twice", settings.path)
+    if ledger.kind == "files" and not ledger.folder.removeprefix("s3://").strip("/ "):
+        raise _fail('ledger.folder is missing; drops stand in a folder, or in "s3://bucket/prefix"', settings.path)
+    if ledger.kind == "files" and re.match(r"[a-z0-9]+://", ledger.folder, re.IGNORECASE) and not ledger.folder.startswith("s3://"):
+        raise _fail(f"ledger.folder is {ledger.folder!r}; drops are read from a local folder or from s3://bucket/prefix", settings.path)
     if not 1 <= ledger.readers <= _MOST_READERS or not 0 <= ledger.shards <= _MOST_SHARDS:
         raise _fail(f"ledger.readers is 1 to {_MOST_READERS}, and ledger.shards 0 (by size) to {_MOST_SHARDS}", settings.path)
 
@@ -109,6 +157,12 @@ def _check_prices(settings: Settings) -> None:
         raise _fail(f"prices.currency is {settings.prices.currency!r} and only USD is known", settings.path)
     if not settings.prices.sources:
         raise _fail("prices.sources is empty", settings.path)
+    for what, values in (
+        ("name", [source.name for source in settings.prices.sources]),
+        ("path", [str(source.path) for source in settings.prices.sources]),
+    ):
+        if repeated := [value for value, count in Counter(values).items() if count > 1]:
+            raise _fail(f"two price sources have the {what} {repeated[0]!r}, and one cannot vouch for itself", settings.path)
     if settings.prices.max_age_seconds < 0 or settings.prices.tolerance_bps < 0:
         raise _fail("prices.max_age_seconds and prices.tolerance_bps cannot be negative", settings.path)
 
@@ -137,13 +191,14 @@ def _check_chain(settings: Settings, chain: Chain) -> None:
     if not chain.sources:
         raise _fail(f"chain {chain.name} names no source", file)
     for source in chain.sources:
+        _check_connection(f"the connection of source {source.name}", source.connection, file)
         if min(source.batch_size, source.concurrency, source.parallel_tasks, source.timeout_seconds) < 1 or source.requests_per_second < 0:
             raise _fail(f"source {source.name} has a limit below 1", file)
     if min(chain.confirmations, chain.max_distance_seconds, chain.max_lag_seconds, chain.chunk_size) < 0:
         raise _fail(f"chain {chain.name} has a negative limit", file)
     for symbol in (chain.asset, *chain.tokens):
         if symbol not in settings.assets:
-            raise _fail(f"chain {chain.name} names the unknown asset {symbol!r}", file)
+            raise _fail(f"chain {chain.name} names the unknown asset {symbol!r}{did_you_mean(symbol, settings.assets)}", file)
     # Only hexadecimal is the same in either case; BASE58 and BASE64 are not.
     contracts = {token.contract.lower() if chain.family == "evm" else token.contract for token in chain.tokens.values()}
     if chain.asset in chain.tokens or len(contracts) < len(chain.tokens):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
-from assay.config import Source
+from assay.config import Settings, Source
 from assay.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -59,6 +59,29 @@ def secret_of(connection_id: str) -> bytes:
             next_step="set it to a random text, such as the output of `openssl rand -hex 32`",
         )
     return password.encode()
+
+
+def check_notices(settings: Settings) -> None:
+    """Make sure that the Connections which people are told through are there; a notice that cannot be sent is missed when it matters.
+
+    Raises:
+        ConfigError: One is not there, or cannot be read.
+    """
+    for connection_id in (settings.notices.smtp_connection, settings.notices.webhook_connection):
+        if connection_id:
+            _connection(connection_id)
+
+
+def check_ledger(settings: Settings) -> None:
+    """Make sure, before the ledger is asked, that its Connection and the secret of the user keys are there.
+
+    Raises:
+        ConfigError: One is not there, or cannot be read, or the secret is too short.
+    """
+    ledger = settings.ledger
+    if ledger.kind != "files" or ledger.folder.startswith("s3://"):
+        url_of(ledger.connection)
+    secret_of(ledger.pseudonym_connection)
 
 
 def _connection(connection_id: str) -> Connection:

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from assay.errors import ConfigError
 
+AS_OF_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+"""What an attested moment looks like: a UTC instant in whole seconds, `2023-02-17T16:00:00Z`."""
+
 _AS_OF_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _CHUNK = 1 << 20
 
@@ -35,7 +38,7 @@ def parse_as_of(text: str) -> datetime:
     Raises:
         ConfigError: Any other form; a moment without an explicit `Z` would be ambiguous.
     """
-    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
+    if not re.fullmatch(AS_OF_PATTERN, text):
         raise ConfigError(f"{text!r} is not a UTC instant", subject="as_of", next_step="write it like 2023-02-17T16:00:00Z")
     try:
         return datetime.strptime(text, _AS_OF_FORMAT).replace(tzinfo=UTC)

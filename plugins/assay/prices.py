@@ -101,6 +101,18 @@ def check_files(settings: Settings, as_of: datetime | None = None) -> None:
             _at(source, settings, as_of)
 
 
+def last_times(settings: Settings, source: PriceSource) -> Mapping[str, datetime]:
+    """Return when each known asset has its last price in one source; an asset without a price is not there.
+
+    Raises:
+        PriceError: The file is missing or malformed.
+    """
+    last: dict[str, datetime] = {}
+    for price in _read(source, settings):
+        last[price.asset] = max(price.time, last.get(price.asset, price.time))
+    return last
+
+
 def _at(source: PriceSource, settings: Settings, as_of: datetime) -> Mapping[str, Price]:
     """Each known asset's last price at or before the moment, in one source."""
     last: dict[str, Price] = {}

@@ -17,13 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay import resources
+from assay.chains.asking import Connect
+from assay.chains.evidence import EvidenceArchive
 from assay.chains.families import family_of
-from assay.config import Settings
+from assay.chains.interface import Reader
+from assay.config import Chain, Settings, Source
 from assay.csv_file import read_rows
 from assay.errors import ConfigError, RegistryError, did_you_mean
 from assay.lake import replacing_file
 
 _CRON_FIELDS = 5
+_S3 = "s3://"
+_PLACEHOLDERS = {"electrum": "tcp://placeholder.invalid:1", "utxo_file": "file:///placeholder"}
+"""Addresses for readers that are made to be looked at, by kind of source; all others take one of HTTP."""
 _PRICES_COME_WITHIN = timedelta(days=1)
 """How long after a moment its prices may still be missing: a scheduled run begins at the very moment."""
 
@@ -52,25 +58,37 @@ class Wallet:
     row: int
 
 
-def check_registry(settings: Settings) -> list[Wallet]:
+def check_registry(settings: Settings, *, connect: Connect | None = None) -> list[Wallet]:
     """Check all that can be checked without asking a node, and return the wallets.
 
+    Args:
+        settings: The configuration.
+        connect: Gives the sources' addresses, where they are to be checked as well.
+
     Raises:
-        ConfigError: See `check_chains`.
+        ConfigError: See `check_chains`; also a chain with descriptors whose first source cannot tell which addresses were used.
         RegistryError: See `read_wallets` and `read_descriptors`; also a configured chain without a wallet, which would silently count for nothing.
     """
     # It checks with the families' modules, too heavy for whoever only wants a wallet.
     from assay.descriptor_registry import read_descriptors
 
-    check_chains(settings)
+    check_chains(settings, connect=connect)
     wallets = read_wallets(settings)
-    listed = {wallet.chain for wallet in wallets} | {item.chain for item in read_descriptors(settings)}
-    for name in settings.chains:
+    described = {item.chain for item in read_descriptors(settings)}
+    listed = {wallet.chain for wallet in wallets} | described
+    for name, chain in settings.chains.items():
         if name not in listed:
             raise RegistryError(
                 f"the chain {name} has no wallet",
                 subject=str(settings.registry / "wallets.csv"),
                 next_step="list its wallets, or remove the chain from chains.toml",
+            )
+        first = chain.sources[0]
+        if name in described and type(_reader(settings, chain, first, None)).used is Reader.used:
+            raise ConfigError(
+                f"a source of kind {first.kind!r} cannot tell which addresses of a descriptor were used",
+                subject=f"chain {name}, source {first.name}",
+                next_step="name a source first that keeps histories, such as an Electrum server, or list the wallets in wallets.csv",
             )
     return wallets
 
@@ -83,9 +101,13 @@ def check_configuration(settings: Settings, as_of: datetime | None = None) -> No
         as_of: A moment that prices must reach, where it is so long ago that they are there by now.
 
     Raises:
-        ConfigError: The schedule names no time, or no wallet can hold an asset.
+        ConfigError: The schedule names no time, no wallet can hold an asset, the folder of the ledger's drops is not there, or the memory is
+            too little for the tree.
+        CommitmentError: No tree can be built over these assets.
         PriceError: A price file is missing or malformed, or does not reach the moment.
     """
+    from assay.commitments.building import check_limits
+    from assay.commitments.pipeline import report_of
     from assay.prices import check_files
 
     check_schedule(settings.schedule, subject=str(settings.path))
@@ -96,8 +118,25 @@ def check_configuration(settings: Settings, as_of: datetime | None = None) -> No
             subject=str(settings.registry / "assets.toml"),
             next_step="add a chain or token that holds it to chains.toml, or take it out",
         )
+    _check_ledger(settings)
+    tree = settings.commitment
+    report = report_of(settings, as_of or datetime.now(UTC), 1)
+    check_limits(report, settings.memory_limit, parts=tree.parts, shard_leaves=tree.shard_leaves, processes=tree.processes)
     known_by_now = as_of is not None and datetime.now(UTC) - as_of > _PRICES_COME_WITHIN
     check_files(settings, as_of if known_by_now else None)
+
+
+def _check_ledger(settings: Settings) -> None:
+    """A drop that is not there yet is waited for; the folder of all drops does not come by itself."""
+    ledger = settings.ledger
+    if ledger.kind == "files" and not ledger.folder.startswith(_S3):
+        folder = (settings.path.parent / ledger.folder).resolve()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"the folder of the ledger's drops is {'not a folder' if folder.exists() else 'not there'}",
+                subject=str(folder),
+                next_step=f"make it, or correct ledger.folder in {settings.path}",
+            )
 
 
 def check_schedule(schedule: str, *, subject: str) -> None:
@@ -121,29 +160,55 @@ def check_schedule(schedule: str, *, subject: str) -> None:
         raise fail(error) from error
 
 
-def check_chains(settings: Settings) -> None:
-    """Make sure that each chain's family exists, knows its finality rule, and speaks the protocols of its sources.
+def check_chains(settings: Settings, *, connect: Connect | None = None) -> None:
+    """Make sure that each chain's family exists and could begin to read it: finality rule, kinds of sources, network, tokens, decimals.
 
     Not part of loading the configuration: the families' modules say it, and are too heavy for every parse of a DAG file.
 
+    Args:
+        settings: The configuration.
+        connect: Gives the sources' addresses, where they are to be checked as well. Nobody is asked.
+
     Raises:
-        ConfigError: One does not; it names the chain and what would do.
+        ConfigError: One could not; it names the chain and what would do.
+        RegistryError: A token is not one, or an asset has too few decimals.
     """
     for chain in settings.chains.values():
         facts = family_of(chain).FACTS
         if chain.finality not in facts.finality:
             raise ConfigError(
-                f"the family {chain.family} has no finality rule {chain.finality!r}",
+                f"the family {chain.family} has no finality rule {chain.finality!r}{did_you_mean(chain.finality, facts.finality)}",
                 subject=f"chain {chain.name}",
                 next_step=f"set finality to {' or '.join(facts.finality)} in chains.toml",
             )
         for source in chain.sources:
             if source.kind not in facts.kinds:
                 raise ConfigError(
-                    f"the family {chain.family} has no sources of kind {source.kind!r}",
+                    f"the family {chain.family} has no sources of kind {source.kind!r}{did_you_mean(source.kind, facts.kinds)}",
                     subject=f"chain {chain.name}, source {source.name}",
                     next_step=f"set kind to {' or '.join(facts.kinds)} in chains.toml",
                 )
+        if missing := [key for key in facts.identity if not getattr(chain, key)]:
+            raise ConfigError(
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not given, and no source can be told from one of another network",
+                subject=f"chain {chain.name}",
+                next_step="state what the chain itself says, in chains.toml; `assay registry show` prints what is known",
+            )
+        if chain.tokens and not facts.tokens:
+            raise ConfigError(
+                f"the family {chain.family} carries no tokens, and {', '.join(sorted(chain.tokens))} {'is' if len(chain.tokens) == 1 else 'are'} configured",
+                subject=f"chain {chain.name}",
+                next_step="take them out of chains.toml",
+            )
+        for source in chain.sources:
+            _reader(settings, chain, source, connect)
+
+
+def _reader(settings: Settings, chain: Chain, source: Source, connect: Connect | None) -> Reader:
+    """Make a reader, which refuses what it could not read; it is never opened, so nobody is asked."""
+    subject = f"chain {chain.name}, source {source.name}"
+    url = connect(source, Path()) if connect else _PLACEHOLDERS.get(source.kind, "http://placeholder.invalid")
+    return family_of(chain).reader(chain, source, assets=dict(settings.assets), archive=EvidenceArchive(subject), url=url)
 
 
 def read_wallets(settings: Settings) -> list[Wallet]:

@@ -56,14 +56,17 @@ RESOLVED = "snapshot_block"
 """The method under which a resolved block is archived, with what it was resolved for."""
 
 
-def check_registry(settings: Settings, as_of: datetime, folder: Path) -> Path:
+def check_registry(settings: Settings, as_of: datetime, folder: Path, *, connect: Connect | None = None) -> Path:
     """Check the registry and write `wallets.parquet`, and beside it what their keepers signed for the moment.
 
+    With `connect` the sources' addresses are checked as well; nobody is asked.
+
     Raises:
+        ConfigError: See `registry.check_registry`.
         OwnershipError: The moment's statements are not in their layout.
         RegistryError: See `registry.check_registry`.
     """
-    wallets = write_wallets(registry.check_registry(settings), folder / "wallets.parquet")
+    wallets = write_wallets(registry.check_registry(settings, connect=connect), folder / "wallets.parquet")
     statements.pin(settings, as_of, wallets)
     return wallets
 

@@ -19,7 +19,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from assay import handover
 from assay.config import Settings, SignOffSettings
 from assay.errors import AssayError, ConfigError, SnapshotPendingError, SourceBehindError, SourceUnavailableError
-from assay.lake import format_as_of, parse_as_of, private_folder, run_folder
+from assay.lake import AS_OF_PATTERN, format_as_of, parse_as_of, private_folder, run_folder
 from assay.moments import check_moment
 from assay.orchestration.deadline import AttestedMoment
 
@@ -96,6 +96,8 @@ DEFAULT_ARGS: dict[str, Any] = {
 AS_OF_PARAM = Param(
     None,
     type=["null", "string"],
+    # Another form is refused by the form and by the API, before there is a run.
+    pattern=f"^({AS_OF_PATTERN})?$",
     title="as_of",
     description="The attested moment, a UTC instant like 2023-02-17T16:00:00Z. Empty on scheduled runs: their partition key is the moment.",
 )
@@ -186,12 +188,15 @@ def name_map_index(name: str) -> None:
 
 
 def begin(asset: Asset, run: Run) -> None:
-    """Refuse a moment that cannot be attested, and note that a snapshot of it has begun; the first task of each snapshot DAG calls it.
+    """Refuse what cannot end in a publication, and note that a snapshot has begun; the first task of each snapshot DAG calls it.
 
     Raises:
-        AssayError: See `moments.check_moment`. None of it is worth another try.
+        AssayError: See `moments.check_moment` and `registry.check_configuration`. None of it is worth another try.
     """
+    from assay.registry import check_configuration
+
     check_moment(run.settings, run.as_of, correction=get_current_context()["params"].get("correction"))
+    check_configuration(run.settings, run.as_of)
     handover.begin(run.settings, asset.name, run.as_of, run.run_id)
 
 

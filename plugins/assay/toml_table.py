@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
@@ -32,7 +33,12 @@ class TomlTable:
             ) from error
         try:
             return cls(str(path), tomllib.loads(content.decode("utf-8-sig"))), hashlib.sha256(content).hexdigest()
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            line = content.count(b"\n", 0, error.start) + 1
+            problem = "it was saved as UTF-16" if wide else f"line {line} is not UTF-8"
+            raise ConfigError(problem, subject=str(path), next_step="save it as UTF-8 in the editor") from error
+        except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"it is not TOML: {error}", subject=str(path), next_step="correct it") from error
 
     def fail(self, problem: str) -> ConfigError:

@@ -107,13 +107,17 @@ def test_no_key_is_ever_in_an_error_or_in_the_archive(server: Server, address: s
     [
         (200, b'{"a":', None, SourceUnavailableError, "cut off or is not JSON"),
         (200, b"", None, SourceUnavailableError, "cut off or is not JSON"),
-        (200, b"<html>", None, SourceUnavailableError, "cut off or is not JSON"),
+        (200, b"<html>", None, SourceUnavailableError, "a web page or XML, and not JSON"),
         (200, b'{"a":1}', 100, SourceUnavailableError, "did not answer within|connection failed"),
         (429, b"{}", None, SourceUnavailableError, "status 429"),
         (503, b"{}", None, SourceUnavailableError, "status 503"),
-        (301, b"{}", None, ConfigError, "status 301"),
-        (403, b"{}", None, ConfigError, "check address and credentials"),
-        (404, b"{}", None, ConfigError, "status 404"),
+        (301, b"{}", None, ConfigError, r"status 301 \(Moved Permanently\).*points to another address"),
+        (401, b"{}", None, ConfigError, r"status 401 \(Unauthorized\).*login, password, path or headers in the Airflow Connection c"),
+        (403, b"{}", None, ConfigError, r"status 403 \(Forbidden\).*have it let this machine in"),
+        (404, b"{}", None, ConfigError, r"status 404 \(Not Found\).*correct the path"),
+        (413, b"{}", None, ConfigError, "status 413.*lower the source's batch_size"),
+        (418, b"{}", None, ConfigError, "check address and credentials"),
+        (499, b"{}", None, ConfigError, "HTTP status 499. Next"),
     ],
 )
 def test_what_is_no_answer_is_an_error(

@@ -7,7 +7,7 @@ from typing import cast
 
 from assay.chains.interface import Family
 from assay.config import Chain
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 
 _MODULES = {
     "aelf": "assay.chains.aelf",
@@ -33,7 +33,7 @@ def family_of(chain: Chain) -> Family:
     """
     if chain.family not in _MODULES:
         raise ConfigError(
-            f"the family {chain.family!r} is unknown",
+            f"the family {chain.family!r} is unknown{did_you_mean(chain.family, _MODULES)}",
             subject=f"chain {chain.name}",
             next_step=f"choose one of {', '.join(sorted(_MODULES))}",
         )

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies
@@ -18,7 +19,7 @@ import aiohttp
 import msgspec
 
 from assay.chains.answers import AnswerError
-from assay.chains.evidence import tape_of
+from assay.chains.evidence import TAPE, tape_of
 from assay.chains.health import Meter
 from assay.chains.interface import Archive
 from assay.chains.pacing import Pacer
@@ -52,28 +53,13 @@ class HttpClient:
         self.source = source
         self.tape = tape_of(url)
         self._url, _, headers = url.partition("#")
-        self._parts = self._address()
+        self._parts = server_address(source, self._url)
         self._headers = dict(parse_qsl(headers))
         self._secrets = _secrets(url)
         self._meter = meter or Meter()
         self._pacer = Pacer(source.task_requests_per_second)
         self._slots = asyncio.Semaphore(source.concurrency)
         self._session: aiohttp.ClientSession | None = None
-
-    def _address(self) -> SplitResult:
-        """Take the address apart; one that cannot be one is known now, and no later try makes it another."""
-        try:
-            parts = urlsplit(self._url)
-            usable = self.tape is not None or bool(parts.scheme in _SCHEMES and parts.hostname and (parts.port is None or parts.port > 0))
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ConfigError(
-                "its address is neither http://host[:port][/path] nor https://host[:port][/path]",
-                subject=f"source {self.source.name}",
-                next_step=f"correct host, port and schema of the Airflow Connection {self.source.connection}",
-            )
-        return parts
 
     async def __aenter__(self) -> Self:
         if self.tape is None:
@@ -136,9 +122,10 @@ class HttpClient:
                     next_step=f"correct the Airflow Connection {self.source.connection}",
                 ) from None
             except (aiohttp.ClientError, OSError) as error:
-                raise self.unavailable(f"the connection failed ({type(error).__name__})", about) from None
+                step = f"schema and port in the Airflow Connection {self.source.connection} and the server's log, or lower the source's batch_size"
+                raise self.unavailable(f"the connection failed ({type(error).__name__})", about, f"check {step}") from None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise self.unavailable(f"the answer is cut off or is not JSON ({len(content)} bytes)", about) from None
+                raise self._unreadable(content, about) from None
 
     async def _send(
         self, session: aiohttp.ClientSession, verb: str, path: str, query: Mapping[str, str] | None, data: bytes | None, about: str
@@ -159,19 +146,36 @@ class HttpClient:
     def _status_error(self, status: int, about: str) -> AssayError:
         if status in _HTTP_PASSING or status >= 500:  # noqa: PLR2004  (server errors start there)
             return self.unavailable(f"it answered with HTTP status {status}", about)
-        return ConfigError(
-            f"it answered with HTTP status {status}",
-            subject=self.subject(about),
-            next_step="check address and credentials in the source's Airflow Connection, and its batch_size",
-        )
+        known = next((meant for meant in HTTPStatus if meant == status), None)
+        words = f"HTTP status {status}" + (f" ({known.phrase})" if known else "")
+        name = f"the Airflow Connection {self.source.connection}"
+        match status:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+                step = (
+                    f"correct login, password, path or headers in {name}, wherever the server takes its key; or have it let this machine in"
+                )
+            case HTTPStatus.NOT_FOUND:
+                step = f"correct the path in the extra of {name}; the server answers, and has nothing at that address"
+            case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                step = "lower the source's batch_size in chains.toml"
+            case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+                step = f"correct schema, host or path in {name}: the server points to another address, and it is not followed there"
+            case _:
+                step = f"check address and credentials in {name}, and the source's batch_size"
+        return ConfigError(f"it answered with {words}", subject=self.subject(about), next_step=step)
 
-    def unavailable(self, problem: str, about: str) -> SourceUnavailableError:
+    def _unreadable(self, content: bytes, about: str) -> SourceUnavailableError:
+        if content.lstrip()[:1] == b"<":
+            step = (
+                f"correct host, port or path in the Airflow Connection {self.source.connection} if it stays so; a proxy may be in between"
+            )
+            return self.unavailable(f"the answer is a web page or XML, and not JSON ({len(content)} bytes)", about, step)
+        return self.unavailable(f"the answer is cut off or is not JSON ({len(content)} bytes)", about)
+
+    def unavailable(self, problem: str, about: str, next_step: str = "") -> SourceUnavailableError:
         """Return the error of an answer that may come later."""
-        return SourceUnavailableError(
-            problem,
-            subject=self.subject(about),
-            next_step="run the task again later, or lower the source's batch_size, concurrency or requests_per_second",
-        )
+        lower = "run the task again later, or lower the source's batch_size, concurrency or requests_per_second"
+        return SourceUnavailableError(problem, subject=self.subject(about), next_step=next_step or lower)
 
     def _unreachable(self, error: aiohttp.ClientConnectorError, about: str) -> SourceUnavailableError:
         """Say what kept a connection from coming about; none of it has to do with how much was asked for."""
@@ -268,6 +272,26 @@ class Rest(HttpClient):
         sent = {"query": params} if verb == "GET" else {"body": params}
         status, body = await self.exchange(verb, path, about=about, accept=accept, **sent)
         return Reply(method=method, params=params, status=status, body=body)
+
+
+def server_address(source: Source, url: str) -> SplitResult:
+    """Take an address apart; one that cannot be one is known now, and no later try makes it another. That of a tape is taken as it is.
+
+    Raises:
+        ConfigError: It is none; it is not repeated, because it may hold a key.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = url.startswith(TAPE) or bool(parts.scheme in _SCHEMES and parts.hostname and (parts.port is None or parts.port > 0))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            "its address is neither http://host[:port][/path] nor https://host[:port][/path]",
+            subject=f"source {source.name}",
+            next_step=f"correct host, port and schema of the Airflow Connection {source.connection}",
+        )
+    return parts
 
 
 def segment(text: str) -> str:

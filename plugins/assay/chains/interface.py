@@ -79,6 +79,8 @@ class Facts:
         kinds: Protocols that its sources may speak.
         evidence: What a stranger is given to check a balance by.
         documentation: Address of the description of the API that the reader was written from.
+        identity: Keys of `chains.toml` that a source is held against, so that no chain of the family can be read without them.
+        tokens: Whether its chains carry tokens that are read here.
     """
 
     past: str
@@ -86,6 +88,8 @@ class Facts:
     kinds: tuple[str, ...]
     evidence: str
     documentation: str
+    identity: tuple[str, ...] = ()
+    tokens: bool = True
 
 
 class Archive(Protocol):

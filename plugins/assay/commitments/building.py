@@ -123,6 +123,16 @@ def _load() -> None:
     """Have this module in a process, and with it all that the tasks need."""
 
 
+def check_limits(report: Report, memory_limit: str, *, parts: int, shard_leaves: int, processes: int) -> None:
+    """Refuse what `build` would refuse before it has read a balance.
+
+    Raises:
+        ConfigError: A number is out of its bounds, or the memory is too little for one file of the tree.
+    """
+    _check_arguments(parts, shard_leaves, processes)
+    _fit(report, memory_limit, processes, shard_leaves)
+
+
 def _check_arguments(parts: int, shard_leaves: int, processes: int) -> None:
     for name, wrong, allowed in (
         ("parts", not MIN_PARTS <= parts <= MAX_PARTS // 2, f"a number from {MIN_PARTS} to {MAX_PARTS // 2}"),

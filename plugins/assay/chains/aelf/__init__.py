@@ -40,6 +40,7 @@ FACTS = Facts(
     kinds=("rest",),
     evidence="archived answers",
     documentation="https://docs.aelf.io/en/latest/reference/web-api/web-api.html",
+    identity=("network", "genesis"),
 )
 NATIVE_DECIMALS = 8
 TOKEN_CONTRACTS = {

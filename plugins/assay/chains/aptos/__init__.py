@@ -41,6 +41,7 @@ FACTS = Facts(
     kinds=("aptos",),
     evidence="archived answers of view functions at the ledger version",
     documentation="https://aptos.dev/rest-api",
+    identity=("chain_id",),
 )
 _METADATA = "0x1::fungible_asset::Metadata"
 _LONG = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)

@@ -24,6 +24,7 @@ What is taken on a server's word, and a second source is the check on it:
 from __future__ import annotations
 
 from assay.chains.bitcoin.addresses import parse_address
+from assay.chains.bitcoin.base import check_units
 from assay.chains.bitcoin.core import CoreReader
 from assay.chains.bitcoin.electrum import ElectrumReader
 from assay.chains.bitcoin.esplora import EsploraReader
@@ -38,6 +39,8 @@ FACTS = Facts(
     kinds=("electrum", "core", "esplora", "utxo_file"),
     evidence="the transactions of each address with their Merkle branches and headers, and headers that link them to the block",
     documentation="https://electrum-protocol.readthedocs.io",
+    identity=("network",),
+    tokens=False,
 )
 
 
@@ -58,6 +61,9 @@ def reader(chain: Chain, source: Source, *, assets: dict[str, Asset], archive: A
         raise ConfigError(
             f"the network {chain.network!r} is unknown", subject=f"chain {chain.name}", next_step=f"use one of {', '.join(sorted(RULES))}"
         )
+    if not chain.genesis and RULES[chain.network].landmark is None:
+        raise ConfigError("its genesis block is not given", subject=f"chain {chain.name}", next_step="give genesis in chains.toml")
+    check_units(chain, assets)
     kind = _kind(chain, source)
     return kind(chain, source, assets=assets, archive=archive, url=url)
 

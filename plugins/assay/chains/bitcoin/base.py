@@ -35,6 +35,21 @@ Stretch = tuple[int, int]
 """A first and a last height."""
 
 
+def check_units(chain: Chain, assets: Mapping[str, Asset]) -> None:
+    """Make sure that no token is configured and that the native asset counts in the chain's own base units.
+
+    Raises:
+        RegistryError: One is, or it does not.
+    """
+    problem = ""
+    if chain.tokens:
+        problem = f"the bitcoin family carries no tokens, and {', '.join(sorted(chain.tokens))} are configured"
+    elif assets[chain.asset].decimals != 8:  # noqa: PLR2004 (10^-8 of a coin on every chain of the family)
+        problem = f"{chain.asset} has {assets[chain.asset].decimals} decimals in the registry and 8 on the chain"
+    if problem:
+        raise RegistryError(problem, subject=f"chain {chain.name}", next_step="correct assets.toml or chains.toml")
+
+
 class BitcoinReader(Reader):
     """A chain of the family read through one source. See `Reader`."""
 
@@ -57,10 +72,6 @@ class BitcoinReader(Reader):
         """Compare the block that the source serves as the genesis block, and one that sister chains don't share, with the chain's."""
         if self.chain.genesis:
             self.compare_genesis(await self.block_hash(0))
-        elif self.rules.landmark is None:
-            raise RegistryError(
-                "its genesis block is not given", subject=f"chain {self.chain.name}", next_step="give genesis in chains.toml"
-            )
         if self.rules.landmark is not None:
             height, expected = self.rules.landmark
             if (found := await self.block_hash(height)) != expected:
@@ -143,13 +154,7 @@ class BitcoinReader(Reader):
 
     async def check_assets(self, block: SnapshotBlock) -> None:  # noqa: ARG002 (the family has nothing to ask the block)
         """Make sure that no token is configured and that the native asset counts in the chain's own base units."""
-        problem = ""
-        if self.chain.tokens:
-            problem = f"the bitcoin family carries no tokens, and {', '.join(sorted(self.chain.tokens))} are configured"
-        elif self.assets[self.chain.asset].decimals != 8:  # noqa: PLR2004 (10^-8 of a coin on every chain of the family)
-            problem = f"{self.chain.asset} has {self.assets[self.chain.asset].decimals} decimals in the registry and 8 on the chain"
-        if problem:
-            raise RegistryError(problem, subject=f"chain {self.chain.name}", next_step="correct assets.toml or chains.toml")
+        check_units(self.chain, self.assets)
 
     async def require_block(self, block: SnapshotBlock) -> None:
         """Make sure that the source has the snapshot block at its height.

@@ -17,8 +17,10 @@ from typing import Any, Self
 
 from assay.chains.bitcoin.addresses import parse_address
 from assay.chains.bitcoin.base import HASH_LENGTH, BitcoinReader, Stretch
-from assay.chains.interface import Balance, SnapshotBlock
+from assay.chains.http import server_address
+from assay.chains.interface import Archive, Balance, SnapshotBlock
 from assay.chains.jsonrpc import Call, JsonRpc, RefusedError
+from assay.config import Asset, Chain, Source
 from assay.errors import AssayError
 from assay.money import check_amount
 
@@ -59,6 +61,10 @@ class CoreRpc(JsonRpc):
 
 class CoreReader(BitcoinReader):
     """A chain of the family read from its node. See `Reader`."""
+
+    def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
+        super().__init__(chain, source, assets=assets, archive=archive, url=url)
+        server_address(source, url)
 
     async def __aenter__(self) -> Self:
         self._rpc = await CoreRpc(self.source, self._url, self.meter).__aenter__()

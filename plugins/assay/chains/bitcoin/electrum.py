@@ -15,12 +15,13 @@ from typing import Any, NamedTuple, Self
 from assay.chains.bitcoin.addresses import parse_address
 from assay.chains.bitcoin.base import BitcoinReader, Stretch, check_histories, proven
 from assay.chains.bitcoin.coins import ContradictionError, replay
-from assay.chains.bitcoin.electrum_session import Call, ElectrumSession
+from assay.chains.bitcoin.electrum_session import Call, ElectrumSession, server_address
 from assay.chains.bitcoin.headers import check_work, split_headers
 from assay.chains.bitcoin.transactions import HEADER_BYTES, MalformedError, Transaction, parse_header
 from assay.chains.evidence import Exchange
-from assay.chains.interface import Balance, SnapshotBlock, batches
+from assay.chains.interface import Archive, Balance, SnapshotBlock, batches
 from assay.chains.pacing import gather
+from assay.config import Asset, Chain, Source
 from assay.money import check_amount
 
 _HISTORY = "blockchain.scripthash.get_history"
@@ -42,6 +43,10 @@ class _Entry(NamedTuple):
 
 class ElectrumReader(BitcoinReader):
     """A chain of the family read through an Electrum server. See `Reader`; addresses of servers as in `ElectrumSession`."""
+
+    def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
+        super().__init__(chain, source, assets=assets, archive=archive, url=url)
+        server_address(source, url)
 
     async def __aenter__(self) -> Self:
         self._session = ElectrumSession(self.source, self._url, self.meter)

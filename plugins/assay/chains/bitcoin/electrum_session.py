@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import re
+import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from assay.chains.evidence import tape_of
+from assay.chains.evidence import TAPE, tape_of
 from assay.chains.health import Meter
 from assay.chains.pacing import Pacer, gather
 from assay.config import Source
@@ -51,7 +52,7 @@ _TOO_LARGE = re.compile(
 )
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)  # strict: NaN is no JSON
 _STRIDE = 1_000_000  # more than any batch has requests: a reply's number over it is its batch's
-_FINGERPRINT_LENGTH = 64
+_FINGERPRINT = "[0-9a-fA-F]{64}"
 
 
 class ElectrumSession:
@@ -61,13 +62,16 @@ class ElectrumSession:
         source: Batch size, concurrency, rate and time-out.
         url: `tcp://host:port`, or `ssl://host:port` with a certificate that the system trusts, or
             `ssl://host:port/<SHA-256 of the server's certificate in hex>`: most public servers sign their own. Or a tape (`evidence.py`).
+
+    Raises:
+        ConfigError: The address is not of one of the known forms.
     """
 
     def __init__(self, source: Source, url: str, meter: Meter | None = None) -> None:
         self._source = source
-        self._url = url
         self._meter = meter or Meter()
         self._tape = tape_of(url)
+        self._address = server_address(source, url)
         self._pacer = Pacer(source.task_requests_per_second)
         self._places = asyncio.Semaphore(source.concurrency)
         self._batches = itertools.count()
@@ -80,12 +84,11 @@ class ElectrumSession:
         """Connect, and agree on a protocol version.
 
         Raises:
-            ConfigError: The address is not of one of the known forms.
             SourceUnavailableError: No connection, or no answer.
         """
         if self._tape is not None:
             return
-        address = self._address()
+        address = self._address
         fingerprint = address.path.removeprefix("/")
         try:
             async with asyncio.timeout(self._source.timeout_seconds):
@@ -93,8 +96,7 @@ class ElectrumSession:
                     address.hostname, address.port, ssl=_tls(fingerprint) if address.scheme == "ssl" else None, limit=_LINE_LIMIT
                 )
         except (OSError, TimeoutError) as error:
-            # Not the error's own text: it names the server.
-            raise self._unavailable(f"it cannot be reached ({type(error).__name__})") from None
+            raise self._unreachable(error) from None
         if fingerprint and (certificate := self._certificate()) != fingerprint.lower():
             await self.close()
             raise self._unavailable(f"its certificate's SHA-256 is {certificate}, and another one is configured")
@@ -233,6 +235,27 @@ class ElectrumSession:
         self._failure = self._failure or self._unavailable(problem)
         raise self._failure
 
+    def _unreachable(self, error: OSError) -> SourceUnavailableError:
+        """Say what kept a connection from coming about; not in the error's own text, which names the server."""
+        name = f"the Airflow Connection {self._source.connection}"
+        if isinstance(error, socket.gaierror):
+            problem, step = (
+                "it cannot be reached: its host name is not known here",
+                f"correct the host in {name}, or wait until name resolution works again",
+            )
+        elif isinstance(error, ssl.SSLCertVerificationError):
+            problem = "it cannot be reached: its certificate is not one that this system trusts"
+            step = f"if the server signs its own, give the certificate's SHA-256 as path in the extra of {name}"
+        elif isinstance(error, ssl.SSLError):
+            problem, step = "it cannot be reached: it does not speak TLS there", f"correct schema and port in {name}"
+        elif isinstance(error, TimeoutError):
+            problem = f"it cannot be reached: no connection in {self._source.timeout_seconds} s"
+            step = f"start it if it is not running, or correct host, port and schema in {name}"
+        else:
+            problem = f"it cannot be reached ({type(error).__name__})"
+            step = f"start it if it is not running, or correct host and port in {name}; Airflow tries again by itself"
+        return SourceUnavailableError(problem, subject=f"source {self._source.name}", next_step=step)
+
     def _unavailable(self, problem: str) -> SourceUnavailableError:
         return SourceUnavailableError(
             problem,
@@ -240,24 +263,31 @@ class ElectrumSession:
             next_step="wait for the next try; if it stays so, lower the source's batch_size, concurrency or requests_per_second, or replace it",
         )
 
-    def _address(self) -> SplitResult:
-        address = urlsplit(self._url)
-        pinned = address.path.removeprefix("/")
-        try:
-            usable = bool(address.scheme in {"tcp", "ssl"} and address.hostname and address.port)
-        except ValueError:
-            usable = False
-        if not usable or (pinned and (address.scheme != "ssl" or len(pinned) != _FINGERPRINT_LENGTH)):
-            raise ConfigError(
-                "its address is neither tcp://host:port nor ssl://host:port[/certificate's SHA-256]",
-                subject=f"source {self._source.name}",
-                next_step=f"correct the Airflow Connection {self._source.connection}",
-            )
-        return address
-
     def _certificate(self) -> str:
         channel = self._writer.get_extra_info("ssl_object") if self._writer else None
         return hashlib.sha256(channel.getpeercert(binary_form=True)).hexdigest() if channel else ""
+
+
+def server_address(source: Source, url: str) -> SplitResult:
+    """Take an address apart; that of a tape is taken as it is.
+
+    Raises:
+        ConfigError: It is not of one of the known forms; it is not repeated.
+    """
+    pinned = ""
+    try:
+        address = urlsplit(url)
+        pinned = address.path.removeprefix("/")
+        usable = url.startswith(TAPE) or bool(address.scheme in {"tcp", "ssl"} and address.hostname and address.port)
+    except ValueError:
+        usable = False
+    if not usable or (pinned and not url.startswith(TAPE) and (address.scheme != "ssl" or not re.fullmatch(_FINGERPRINT, pinned))):
+        raise ConfigError(
+            "its address is neither tcp://host:port nor ssl://host:port[/certificate's SHA-256]",
+            subject=f"source {source.name}",
+            next_step=f"correct host, port and schema of the Airflow Connection {source.connection}",
+        )
+    return address
 
 
 def _tls(fingerprint: str) -> ssl.SSLContext:

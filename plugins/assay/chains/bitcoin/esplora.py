@@ -25,9 +25,10 @@ from assay.chains.bitcoin.electrum import script_hash
 from assay.chains.bitcoin.headers import check_work
 from assay.chains.bitcoin.transactions import Header, MalformedError, Transaction, parse_header
 from assay.chains.evidence import Exchange
-from assay.chains.http import HTTP_NOT_FOUND, HTTP_OK, Reply, Rest
-from assay.chains.interface import Balance, SnapshotBlock
+from assay.chains.http import HTTP_NOT_FOUND, HTTP_OK, Reply, Rest, server_address
+from assay.chains.interface import Archive, Balance, SnapshotBlock
 from assay.chains.pacing import gather
+from assay.config import Asset, Chain, Source
 from assay.money import check_amount
 from assay_verify.ownership.movement_bitcoin import BRANCH, HEADER, TRANSACTION
 
@@ -62,6 +63,10 @@ class EsploraReader(BitcoinReader):
 
     PROBES: ClassVar[int] = 7
     """Heights asked at once in the search for the snapshot block, of some two requests each: 8^7 is over two million blocks."""
+
+    def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
+        super().__init__(chain, source, assets=assets, archive=archive, url=url)
+        server_address(source, url)
 
     async def __aenter__(self) -> Self:
         self._http = await EsploraClient(self.source, self._url, self.meter).__aenter__()

@@ -51,7 +51,8 @@ from assay.chains.bitcoin.headers import follow, parse_chain
 from assay.chains.bitcoin.transactions import MalformedError
 from assay.chains.bitcoin.utxo_set import HASH_TYPES, LAYOUTS, Claim, CutOffError, UtxoSet, UtxoSetError, read_utxo_set
 from assay.chains.evidence import tape_of
-from assay.chains.interface import Balance, SnapshotBlock
+from assay.chains.interface import Archive, Balance, SnapshotBlock
+from assay.config import Asset, Chain, Source
 from assay.errors import ConfigError, SourceBehindError, SourceUnavailableError
 from assay.money import check_amount
 
@@ -91,18 +92,23 @@ class SideCar(msgspec.Struct, frozen=True):
 class UtxoFileReader(BitcoinReader):
     """A chain of the family read from UTXO-set files. See `Reader`."""
 
+    def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
+        super().__init__(chain, source, assets=assets, archive=archive, url=url)
+        subject = f"chain {chain.name}, source {source.name}"
+        if chain.network not in LAYOUTS:
+            raise ConfigError(
+                f"the UTXO-set files of {chain.network} are unknown", subject=subject, next_step=f"they are known of {', '.join(LAYOUTS)}"
+            )
+        try:
+            usable = self.replayed or (url.startswith("file://") and urlsplit(url).netloc in {"", "localhost"})
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError("its address is not that of a folder", subject=subject, next_step="write it like file:///folder")
+
     async def __aenter__(self) -> Self:
         self._tape = tape_of(self._url)
-        subject = f"chain {self.chain.name}, source {self.source.name}"
-        if self.chain.network not in LAYOUTS:
-            raise ConfigError(
-                f"the UTXO-set files of {self.chain.network} are unknown",
-                subject=subject,
-                next_step=f"they are known of {', '.join(LAYOUTS)}",
-            )
         address = urlsplit(self._url)
-        if self._tape is None and (address.scheme != "file" or address.netloc not in {"", "localhost"}):
-            raise ConfigError("its address is not that of a folder", subject=subject, next_step="write it like file:///folder")
         self._folder = Path(unquote(address.path))
         return self
 

@@ -37,6 +37,7 @@ FACTS = Facts(
     kinds=("rest",),
     evidence="archived answers",
     documentation="https://github.com/AntelopeIO/spring/blob/main/plugins/chain_api_plugin/chain.swagger.yaml",
+    identity=("genesis",),
 )
 NATIVE_CONTRACT = "eosio.token"
 NATIVE_DECIMALS = 4

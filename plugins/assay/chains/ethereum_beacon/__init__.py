@@ -40,6 +40,8 @@ FACTS = Facts(
     kinds=("rest",),
     evidence="archived answers; the block root is recomputed from its header",
     documentation="https://ethereum.github.io/beacon-APIs/",
+    identity=("genesis",),
+    tokens=False,
 )
 SCAN = "validators by withdrawal address"
 """The method under which the result of going through a state's whole list is archived; parameters: slot and address."""

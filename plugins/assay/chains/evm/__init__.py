@@ -29,7 +29,7 @@ from assay.chains.evm.abi import (
 from assay.chains.evm.addresses import check_address
 from assay.chains.evm.proofs import Prover
 from assay.chains.evm.rpc import EvmRpc, at, side_by_side
-from assay.chains.evm.tokens import check_token, refuse_native_contracts
+from assay.chains.evm.tokens import check_contracts, check_token
 from assay.chains.interface import Archive, Balance, Facts, Reader, SnapshotBlock, assets_of, scale_of
 from assay.chains.jsonrpc import BATCH
 from assay.chains.search import Header, last_at, snapshot
@@ -47,6 +47,7 @@ FACTS = Facts(
     kinds=("jsonrpc",),
     evidence="account and storage proofs (EIP-1186) to the block's state root; archived answers where the chain or the token has none",
     documentation="https://ethereum.org/en/developers/docs/apis/json-rpc/",
+    identity=("chain_id",),
 )
 _SURELY_FITS = 10**38  # below it an amount is not looked at, so that the words of an error are not made for each one
 _Wanted = tuple[str, str]  # address, asset
@@ -71,13 +72,14 @@ class EvmReader(Reader):
         rpc: Questions to the server.
 
     Raises:
-        RegistryError: An asset has fewer decimals than the chain counts it in, or a token is the native asset under another name.
+        RegistryError: An asset has fewer decimals than the chain counts it in, or a token's contract is no address or the native asset under
+            another name.
         ConfigError: Proofs are wanted of a chain that has none.
     """
 
     def __init__(self, chain: Chain, source: Source, *, assets: dict[str, Asset], archive: Archive, url: str) -> None:
         super().__init__(chain, source, assets=assets, archive=archive, url=url)
-        refuse_native_contracts(chain)
+        check_contracts(chain)
         self._client = self.rpc = EvmRpc(chain, source, url, self.meter, archive)
         self._assets = assets_of(chain)
         self._scales = {

@@ -10,6 +10,7 @@ from eth_hash.auto import keccak
 
 from assay.chains.checks import bad_token
 from assay.chains.evm.abi import DECIMALS, DEPRECATED
+from assay.chains.evm.addresses import check_address
 from assay.chains.evm.rpc import EvmRpc
 from assay.chains.interface import SnapshotBlock
 from assay.config import Chain, Token
@@ -36,13 +37,18 @@ https://specs.optimism.io/protocol/predeploys.html#legacyerc20eth.
 """
 
 
-def refuse_native_contracts(chain: Chain) -> None:
-    """Refuse a token that is the native asset under another name.
+def check_contracts(chain: Chain) -> None:
+    """Refuse a token whose contract is no address, or that is the native asset under another name.
 
     Raises:
         RegistryError: There is one.
     """
     for token in chain.tokens.values():
+        try:
+            # Whether the contract is the right one is asked of the chain; here its spelling need not be a checksum.
+            check_address(chain, token.contract.lower())
+        except RegistryError as error:
+            raise bad_token(chain, token, error.problem) from error
         if token.contract.lower() in NATIVE_CONTRACTS:
             raise bad_token(chain, token, f"the contract gives the balances of {chain.asset}, which would be counted twice")
 

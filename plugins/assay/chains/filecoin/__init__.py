@@ -41,6 +41,8 @@ FACTS = Facts(
     kinds=("jsonrpc",),
     evidence="archived answers",
     documentation="https://docs.filecoin.io/reference/json-rpc",
+    identity=("network", "genesis"),
+    tokens=False,
 )
 _BY_HEIGHT, _AFTER_HEIGHT = "Filecoin.ChainGetTipSetByHeight", "Filecoin.ChainGetTipSetAfterHeight"
 _GET_ACTOR, _LOOKUP = "Filecoin.StateGetActor", "Filecoin.StateLookupID"

@@ -51,6 +51,7 @@ FACTS = Facts(
     kinds=("jsonrpc",),
     evidence="archived storage values at the block hash",
     documentation="https://paritytech.github.io/polkadot-sdk/master/sc_rpc_api/index.html",
+    identity=("genesis",),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ASSET_NUMBER = re.compile("0|[1-9][0-9]{0,9}", re.ASCII)

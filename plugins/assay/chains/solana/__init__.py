@@ -35,6 +35,7 @@ FACTS = Facts(
     kinds=("jsonrpc",),
     evidence="archived answers",
     documentation="https://solana.com/docs/rpc",
+    identity=("genesis",),
 )
 NATIVE_DECIMALS = 9
 """Lamports: 10^-9 SOL."""

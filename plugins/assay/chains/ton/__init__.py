@@ -44,6 +44,7 @@ FACTS = Facts(
     kinds=("toncenter",),
     evidence="archived account states and get-method results at the masterchain block",
     documentation="https://docs.ton.org/ecosystem/api/toncenter/v2/overview",
+    identity=("genesis",),
 )
 
 

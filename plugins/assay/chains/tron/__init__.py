@@ -36,6 +36,7 @@ FACTS = Facts(
     kinds=("rest",),
     evidence="archived answers",
     documentation="https://tronprotocol.github.io/documentation-en/api/http/",
+    identity=("genesis",),
 )
 NATIVE_DECIMALS = 6
 """Sun: 10^-6 TRX."""
