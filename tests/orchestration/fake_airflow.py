@@ -120,6 +120,8 @@ def found(state: State, method: str, parts: list[str], query: dict[str, list[str
                 state.dags[dag] = body["is_paused"]
             return 200, {"dag_id": dag, "is_paused": state.dags[dag]}
         case ["dags", dag, "dagRuns"] if dag in state.dags:
+            if method == "POST" and body["dag_run_id"] in {item["dag_run_id"] for item in state.runs[dag]}:
+                return 409, {"detail": {"reason": "Unique constraint violation"}}
             if method == "POST":
                 run = {"dag_run_id": body["dag_run_id"], "partition_key": body["partition_key"], "state": "queued", "conf": body["conf"]}
                 state.runs[dag].insert(0, run | {"queued_at": "2026-01-01T00:00:00Z", "start_date": None, "dag_id": dag})

@@ -160,6 +160,16 @@ def test_runs_that_are_under_way_are_followed_and_announced_not_started_again(ai
     assert "under way already" in said[0]
 
 
+def test_a_ledger_that_failed_is_read_again_for_the_reserves_that_are_under_way(airflow: State, api: AirflowApi) -> None:
+    request: dict[str, str | None] = {"request": "first", "correction": None}
+    begin(api, MOMENT, [RESERVES, LIABILITIES], request)
+    airflow.runs[LIABILITIES][0]["state"] = "failed"
+    again = begin(api, MOMENT, [RESERVES, LIABILITIES], {"request": "second", "correction": None})
+    assert again[RESERVES] == airflow.runs[RESERVES][0]["dag_run_id"]
+    assert [run["conf"]["request"] for run in airflow.runs[LIABILITIES]] == ["first", "first"]
+    assert len({run["dag_run_id"] for run in airflow.runs[LIABILITIES]}) == 2
+
+
 def test_a_run_under_way_for_another_reason_is_not_taken_up(airflow: State, api: AirflowApi) -> None:
     airflow.runs[RESERVES] = [run(RESERVES, "running", conf={"correction": "a wallet was missing"})]
     with pytest.raises(RunError, match="under way with 'a wallet was missing'"):
