@@ -102,7 +102,7 @@ def page(key: str, items: list[dict[str, Any]]) -> tuple[int, Any]:
     return 200, {key: items, "total_entries": len(items)}
 
 
-def found(state: State, method: str, parts: list[str], query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:  # noqa: C901, PLR0911
+def found(state: State, method: str, parts: list[str], query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, Any]:  # noqa: C901, PLR0911, PLR0912
     match parts:
         case ["importErrors"]:
             return page("import_errors", state.errors)
