@@ -19,6 +19,7 @@ _SAMPLES = {
     "DECIMAL(38,0)": f"{WIDEST}::decimal(38,0)",
     "DECIMAL(38,8)": "1.03880946::decimal(38,8)",
     "DECIMAL(38,2)": "-12.34::decimal(38,2)",
+    "DECIMAL(38,18)": "0.000000000000000001::decimal(38,18)",
     "TIMESTAMP WITH TIME ZONE": "'2023-02-17 16:00:00Z'::timestamp with time zone",
     "VARCHAR": "'text'",
     "INTEGER": "8::integer",
@@ -29,6 +30,7 @@ _EXPECTED = {
     "DECIMAL(38,0)": Decimal(WIDEST),
     "DECIMAL(38,8)": Decimal("1.03880946"),
     "DECIMAL(38,2)": Decimal("-12.34"),
+    "DECIMAL(38,18)": Decimal("0.000000000000000001"),
     "BIGINT": 9007199254740993,
 }
 

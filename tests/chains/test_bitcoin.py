@@ -357,11 +357,10 @@ def test_a_sister_chain_with_the_same_genesis_block_is_refused(node: BitcoinNode
         opened.chain = replace(CHAIN, genesis="")
         with pytest.raises(SourceMismatchError, match="sister chain"):
             await opened.check_network()
-        opened.rules = replace(opened.rules, landmark=None)
-        with pytest.raises(RegistryError, match="genesis block is not given"):
-            await opened.check_network()
 
     ask(node.electrum_url, work)
+    with pytest.raises(ConfigError, match="genesis block is not given"):
+        reader(replace(CHAIN, genesis=""), SOURCE, assets=ASSETS, archive=EvidenceArchive("test"), url=node.electrum_url)
 
 
 def test_a_source_on_another_network_is_refused(node: BitcoinNode) -> None:

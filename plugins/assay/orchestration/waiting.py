@@ -93,7 +93,9 @@ class Waiting:
             why = self._api.log_tail(task, lines=1).strip().splitlines()
             yield f"{dag}: {name} is tried again ({task['try_number']} of {task['max_tries'] + 1} tries so far): {why[-1] if why else 'no reason is known'}"
         elif name.startswith(_APPROVAL) and dag == ATTESTATION and state in {"awaiting_input", "deferred", "running"}:
-            group = self._settings.sign_off.approvers[int(name.removeprefix(_APPROVAL)) - 1]
+            # Airflow may have been started with another configuration than the one that is read here.
+            groups, number = self._settings.sign_off.approvers, int(name.removeprefix(_APPROVAL))
+            group = groups[number - 1] if number <= len(groups) else ("the people whom its page names",)
             link = f"{self._api.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/{name}/required_actions"
             yield f"{dag} waits for the approval of {' or '.join(group)}: {link}"
         elif state in {"scheduled", "queued"} and _seconds_since(task.get("queued_when") or task.get("scheduled_when")) > _QUIET_SECONDS:
