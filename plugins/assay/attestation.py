@@ -238,13 +238,14 @@ def publish(settings: Settings, staged: Mapping[str, str], approvals: Sequence[M
 
     Raises:
         PublicationError: An approval is missing, was refused, is older than what it is for, or both came from one person; the
-            staged files have changed; or see `publication.publish`.
+            sign-off was turned on or off since; the staged files have changed; or see `publication.publish`.
     """
     folder = Path(staged["folder"])
     if sha256_of(folder / MANIFEST) != staged["manifest_sha256"]:
         raise PublicationError(
             "its manifest has changed since it was staged", subject=str(folder), next_step="clear stage_publication and what follows"
         )
+    approving.check_stated(settings, folder)
     approving.check(settings, approvals, since=datetime.fromisoformat(staged["staged_at"]), subject=str(folder))
     published = publishing.publish(settings, folder)
     if not published.repeated:

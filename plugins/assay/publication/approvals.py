@@ -16,6 +16,8 @@ from assay.lake import replacing_file
 from assay.warehouse.contracts import check_file, load_contracts
 
 NAME = "approvals"
+_AREA = "sign_off"
+"""Of the coverage table: a row where nobody had to approve."""
 _MOMENT = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(
     [
@@ -53,6 +55,21 @@ def check(settings: Settings, approvals: Sequence[Mapping[str, Any] | None], *, 
             raise fail(f"{person} has approved something that was staged before")
         if person not in group:
             raise fail(f"{person} is not one of {', '.join(group)}")
+
+
+def check_stated(settings: Settings, staged: Path) -> None:
+    """Hold the configuration in force against what was staged: only coverage tells a reader that nobody had to approve.
+
+    Raises:
+        PublicationError: The sign-off was turned on or off since, so that the publication would say something else than what was done.
+    """
+    areas = pq.read_table(staged / "tables" / "coverage.parquet", columns=["area"]).column("area").to_pylist()
+    if (_AREA in areas) == settings.sign_off.required:
+        raise PublicationError(
+            f"sign_off was turned {'on' if settings.sign_off.required else 'off'} since it was staged, and its coverage says otherwise",
+            subject=str(staged),
+            next_step="run both snapshots for the moment again",
+        )
 
 
 def write(approvals: Sequence[Mapping[str, Any] | None], path: Path, *, as_of: datetime, manifest_sha256: str, contracts: Path) -> Path:
