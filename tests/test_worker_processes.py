@@ -82,3 +82,54 @@ with processes(2, next_step="-") as executor:
 """
     done = run(tmp_path, body)
     assert (done.returncode, done.stdout.strip()) == (0, "[2.0, 3.0]"), done.stderr
+
+
+def test_a_process_that_fails_at_an_import_is_told_with_the_imports_own_words(tmp_path: Path) -> None:
+    (tmp_path / "only_in_the_first_process.py").write_text(
+        'import os\nif os.environ["FIRST"] != str(os.getpid()):\n    raise ImportError("the library it needs is not here")\ndef work(number): ...\n'
+    )
+    body = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+os.environ["FIRST"] = str(os.getpid())
+import only_in_the_first_process
+{DO.format(task="only_in_the_first_process.work", arguments="[(1,), (2,)]")}
+"""
+    done = run(tmp_path, body)
+    last = done.stderr.strip().splitlines()[-1]
+    assert (done.returncode, "CommitmentError" in last, "memory" in last) == (1, True, False)
+    assert "could not go on (ImportError: the library it needs is not here)" in last
+
+
+TREE = """
+from pathlib import Path
+from tests.commitments.ledger import commit_to, report_of, some_users
+from assay_verify.sum_tree import tree
+folder = Path({folder!r})
+assets = {{"BTC": 8, "ETH": 18}}
+made = commit_to(report_of(assets), some_users(500, assets=assets), folder, processes=2, memory_limit="4GB")
+alone = commit_to(report_of(assets), some_users(500, assets=assets), folder / "alone", processes=1)
+"""
+VERIFY = """
+found = tree.verify(folder / "tree", processes=2)
+print(made.root_hash == alone.root_hash, len(found.findings.checks) > 2, [check.name for check in found.findings.checks if check.failures])
+"""
+
+
+def test_a_whole_tree_is_built_and_verified_from_a_console_script(tmp_path: Path) -> None:
+    done = run(tmp_path, TREE.format(folder=str(tmp_path)) + VERIFY)
+    assert (done.returncode, done.stdout.strip()) == (0, "True True []"), done.stderr
+
+
+def test_the_verifier_checks_alone_in_a_daemonic_process(tmp_path: Path) -> None:
+    body = [
+        *TREE.format(folder=str(tmp_path)).splitlines(),
+        "import multiprocessing",
+        "def work():",
+        *(f"    {line}" for line in VERIFY.splitlines()),
+        "child = multiprocessing.get_context('fork').Process(target=work, daemon=True)",
+        "child.start()",
+        "child.join()",
+        "sys.exit(child.exitcode)",
+    ]
+    done = run(tmp_path, "\n".join(body))
+    assert (done.returncode, done.stdout.strip()) == (0, "True True []"), done.stderr

@@ -22,6 +22,7 @@ from loky import ProcessPoolExecutor
 from loky.backend import get_context
 
 from assay.errors import CommitmentError
+from assay_verify.processes import cause_of
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
@@ -71,10 +72,7 @@ def _ended(error: BrokenProcessPool) -> CommitmentError:
         problem = f"a process that was building it ended by itself ({codes[1]})"
         step = "read what it said, in the task's log above or the worker's own output"
     else:
-        cause = error.__cause__ or error
-        problem = (
-            f"a process that was building it could not go on ({type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[-1]})"
-        )
+        problem = f"a process that was building it could not go on ({cause_of(error)})"
         step = "mend what it names, and run it again"
     return CommitmentError(problem, subject="liability tree", next_step=step)
 

@@ -7,6 +7,7 @@ process, or fail there.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
@@ -30,7 +31,7 @@ def processes(count: int, *, prepare: Callable[[], None] | None = None, next_ste
     """Give an executor with so many processes, each a fresh interpreter.
 
     Args:
-        count: How many.
+        count: How many, as `possible` returned it.
         prepare: Called first in each.
         next_step: What to do where one of them ends too early.
 
@@ -49,6 +50,11 @@ def processes(count: int, *, prepare: Callable[[], None] | None = None, next_ste
         executor.shutdown(kill_workers=not done)
 
 
+def possible(count: int) -> int:
+    """Return how many of so many processes may be started: a daemonic process of `multiprocessing` may have no children, and does all of it alone."""
+    return 1 if multiprocessing.current_process().daemon else count
+
+
 def how_it_ended(error: BrokenProcessPool) -> str:
     """Say what is known of a process that ended too early: how, and nothing that nobody has seen."""
     codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
@@ -57,8 +63,17 @@ def how_it_ended(error: BrokenProcessPool) -> str:
         return "was killed (SIGKILL), as the system does where memory runs out"
     if known:
         return f"ended by itself ({known}); what it said stands above, in the log"
+    return f"could not go on ({cause_of(error)})"
+
+
+def cause_of(error: BrokenProcessPool) -> str:
+    """Return the last line of what went wrong in a process, or on the way to or from it."""
     cause = error.__cause__ or error
-    return f"could not go on ({type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[-1]})"
+    # A traceback of the process is wrapped into quotation marks of its own, and names the error in its last line.
+    lines = [line for line in str(cause).splitlines() if line.strip(' "')]
+    if lines and type(cause).__name__ == "_RemoteTraceback":
+        return lines[-1].strip()
+    return f"{type(cause).__name__}: {lines[-1].strip()}" if lines else type(cause).__name__
 
 
 def _begin(parent: int, prepare: Callable[[], None] | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay_verify.ownership.tallies import Tally
+from assay_verify.processes import possible
 from assay_verify.processes import processes as pool
 
 _AHEAD = 3
@@ -44,12 +45,12 @@ def check_all(pieces: Iterable[Piece], check: Check, *, processes: int) -> Itera
     Args:
         pieces: Read as far ahead as is worked on.
         check: What to do with each.
-        processes: How many; with 1 this one does it all.
+        processes: How many; with 1, or in a daemonic process, this one does it all.
 
     Raises:
         UnusableInputError: A process ended too early.
     """
-    if processes == 1:
+    if (processes := possible(processes)) == 1:
         for piece in pieces:
             yield piece, check(piece.first, piece.content)
         return

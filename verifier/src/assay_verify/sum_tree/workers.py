@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from assay_verify.processes import possible
 from assay_verify.processes import processes as pool
 from assay_verify.sum_tree.shards import Outcome, Shape, check_shard
 
@@ -19,12 +20,12 @@ def check_shards(folder: Path, shape: Shape, *, processes: int) -> Iterator[Outc
     Args:
         folder: The tree's.
         shape: What is known of the tree.
-        processes: How many; with one file, or 1, this process does it all.
+        processes: How many; with one file, or 1, or in a daemonic process, this process does it all.
 
     Raises:
         UnusableInputError: A process ended too early.
     """
-    processes = min(processes, shape.shards)
+    processes = possible(min(processes, shape.shards))
     if processes == 1:
         yield from (check_shard(folder, shape, shard) for shard in range(shape.shards))
         return
