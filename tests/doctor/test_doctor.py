@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,63 +14,16 @@ import jwt
 import pytest
 from rich.console import Console
 
-from assay import cli
 from assay.config import Settings
 from assay.connections import secret_of, url_of
-from assay.doctor.findings import Finding, Level, Patient
-from assay.doctor.visit import doctor, visit
-from assay.environment import load_environment
-from assay.lake import format_as_of, parse_as_of
+from assay.doctor import visit
+from assay.doctor.findings import Finding, Level, Patient, failed, ok
+from assay.doctor.visit import doctor
+from assay.lake import parse_as_of
 from assay.orchestration.preflight import DAGS
-from sandbox.anvil import Anvil
 from sandbox.processes import free_port
-from tests.orchestration.fake_airflow import State, fake_airflow
-from tests.own import custodian
-
-MOMENT = format_as_of(custodian.MOMENTS[0])
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[custodian.Node]:
-    with custodian.Node(tmp_path_factory.mktemp("node")) as running:
-        yield running
-
-
-@pytest.fixture
-def airflow() -> Iterator[State]:
-    with fake_airflow() as state:
-        yield state
-
-
-@pytest.fixture
-def folder(tmp_path: Path, node: custodian.Node, airflow: State, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A deployment folder that a run could work with, and the variables of its `.env`."""
-    made = tmp_path / "custody"
-    flags = ["--entity", "Example Custodian", "--schedule", "0 16 17 * *", "--ledger", "files", "--sign-off", "ann,bob"]
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "ASSAY"))]:
-        monkeypatch.delenv(name)
-    assert cli.main(["init", str(made), *flags, "--chain", f"ethereum=jsonrpc:{node.url}"]) == 0
-    custodian.write_wallets(made / "registry" / "wallets.csv")
-    custodian.write_prices(made / "prices" / "primary.csv")
-    drop = custodian.write_closing(made / "ledger", 0)
-    assert cli.main(["--config", str(made / "assay.toml"), "ledger", "control", str(drop)]) == 0
-    # What the file sets is taken back when the test ends.
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    monkeypatch.delenv("ASSAY_CONFIG", raising=False)
-    load_environment(made / "assay.toml")
-    airflow.users = {"operator": os.environ["ASSAY_AIRFLOW_PASSWORD"]}
-    airflow.pools = {"ethereum_a": 2}
-    return made
-
-
-def look(folder: Path, airflow: State) -> list[Finding]:
-    settings = Settings.load(folder / "assay.toml")
-    patient = Patient(settings=settings, as_of=parse_as_of(MOMENT), url=airflow.url, connect=url_of, secret_of=secret_of)
-    return list(visit(patient))
-
-
-def bad(findings: list[Finding]) -> dict[str, str]:
-    return {item.subject: f"{item.words} → {item.next_step}" for item in findings if item.level is Level.FAILED}
+from tests.doctor.looking import MOMENT, bad, look
+from tests.orchestration.fake_airflow import State
 
 
 def test_a_deployment_that_can_run_has_nothing_to_mend(folder: Path, airflow: State) -> None:
@@ -102,18 +56,18 @@ def test_an_airflow_that_is_not_there_is_one_line_and_the_rest_of_it_is_not_chec
 def test_an_airflow_that_could_not_run_it_is_named(folder: Path, airflow: State, change: dict[str, Any], subject: str, words: str) -> None:
     for name, value in change.items():
         setattr(airflow, name, value)
-    assert words in bad(look(folder, airflow))[subject]
+    assert words in bad(look(folder, airflow, "Airflow"))[subject]
 
 
 def test_a_missing_pool_is_a_warning_because_the_command_sets_it(folder: Path, airflow: State) -> None:
     airflow.pools = {}
-    (pools,) = [item for item in look(folder, airflow) if item.subject == "pools"]
+    (pools,) = [item for item in look(folder, airflow, "Airflow") if item.subject == "pools"]
     assert (pools.level, "ethereum_a missing" in pools.words) == (Level.WARNING, True)
 
 
 def test_a_secret_that_one_component_lacks_is_named(folder: Path, airflow: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(os.environ, "AIRFLOW__API_AUTH__JWT_SECRET")
-    assert "AIRFLOW__API_AUTH__JWT_SECRET is not set" in bad(look(folder, airflow))["Airflow's secrets"]
+    assert "AIRFLOW__API_AUTH__JWT_SECRET is not set" in bad(look(folder, airflow, "Airflow"))["Airflow's secrets"]
 
 
 @pytest.mark.parametrize(("secret", "differs"), [("the same", False), ("another one", True)])
@@ -122,35 +76,8 @@ def test_an_api_server_with_another_secret_than_tasks_would_get_is_found_out(
 ) -> None:
     os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "the same" * 8
     airflow.token = jwt.encode({"sub": "operator", "aud": "apache-airflow"}, secret * 8, algorithm="HS512")
-    found = bad(look(folder, airflow))
+    found = bad(look(folder, airflow, "Airflow"))
     assert ("so tasks that get this one would die" in found.get("Airflow's secrets", "")) == differs
-
-
-def test_a_node_of_another_network_is_named(folder: Path, airflow: State, tmp_path: Path) -> None:
-    with Anvil(folder=tmp_path / "other", chain_id=31337) as other:
-        os.environ["AIRFLOW_CONN_ASSAY_ETHEREUM_A"] = json.dumps(
-            {"conn_type": "generic", "schema": "http", "host": "127.0.0.1", "port": other.port}
-        )
-        assert "31337" in bad(look(folder, airflow))["source ethereum_a"]
-
-
-def test_a_node_that_does_not_reach_the_moment_is_said_so(folder: Path, airflow: State, tmp_path: Path) -> None:
-    with Anvil(folder=tmp_path / "young", chain_id=1) as young:
-        os.environ["AIRFLOW_CONN_ASSAY_ETHEREUM_A"] = json.dumps(
-            {"conn_type": "generic", "schema": "http", "host": "127.0.0.1", "port": young.port}
-        )
-        (source,) = [item for item in look(folder, airflow) if item.subject == "source ethereum_a"]
-        assert source.level is Level.WARNING
-        assert "behind" in source.words
-
-
-def test_a_node_that_is_not_there_and_a_connection_that_is_malformed_are_told_apart(folder: Path, airflow: State) -> None:
-    os.environ["AIRFLOW_CONN_ASSAY_ETHEREUM_A"] = json.dumps(
-        {"conn_type": "generic", "schema": "http", "host": "127.0.0.1", "port": free_port()}
-    )
-    assert "it cannot be reached" in bad(look(folder, airflow))["source ethereum_a"]
-    os.environ["AIRFLOW_CONN_ASSAY_ETHEREUM_A"] = '{"conn_type": "generic", "host": "127.0.0.1"'
-    assert "it is set and cannot be read: it is not JSON" in bad(look(folder, airflow))["source ethereum_a"]
 
 
 def test_an_empty_registry_a_missing_price_and_a_ledger_of_unknown_accounts_are_each_named(folder: Path, airflow: State) -> None:
@@ -166,7 +93,7 @@ def test_an_empty_registry_a_missing_price_and_a_ledger_of_unknown_accounts_are_
 
 def test_a_ledger_that_has_not_closed_is_waited_for(folder: Path, airflow: State) -> None:
     next((folder / "ledger").rglob("control.json")).unlink()
-    (ledger,) = [item for item in look(folder, airflow) if item.subject == "ledger assay_ledger"]
+    (ledger,) = [item for item in look(folder, airflow, "ledger") if item.subject == "ledger assay_ledger"]
     assert ledger.level is Level.WARNING
 
 
@@ -178,3 +105,31 @@ def test_the_page_is_not_cut_and_json_has_the_same(folder: Path, airflow: State,
     assert doctor(settings, Console(), as_json=True, **arguments) == 0
     document = json.loads(capsys.readouterr().out)
     assert len(document["findings"]) == sum("  " in line and not line.startswith(" ") for line in output.getvalue().splitlines())
+
+
+def test_a_check_that_breaks_off_or_does_not_end_leaves_the_findings_of_the_others(
+    folder: Path, airflow: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_patient: Patient) -> Iterator[Finding]:
+        yield ok("first", "it is there")
+        raise KeyError("second")
+
+    def endless(_patient: Patient) -> Iterator[Finding]:
+        time.sleep(20)
+        yield ok("third", "it is there")
+
+    def refusing(_patient: Patient) -> Iterator[Finding]:
+        yield failed("fourth", "it is not there", "bring it")
+
+    monkeypatch.setattr(visit, "CHECKS", (("broken", broken), ("endless", endless), ("refusing", refusing)))
+    monkeypatch.setattr(visit, "SECONDS", 1.0)
+    began = time.monotonic()
+    found = look(folder, airflow)
+    assert time.monotonic() - began < 10
+    assert [(item.subject, item.level) for item in found] == [
+        ("first", Level.OK),
+        ("broken", Level.FAILED),
+        ("endless", Level.SKIPPED),
+        ("fourth", Level.FAILED),
+    ]
+    assert "KeyError" in found[1].words

@@ -8,33 +8,48 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.console import Console
 
 from assay.config import Settings
 from assay.doctor import airflow, configuration, ledger, machine, sources
-from assay.doctor.findings import Check, Finding, Level, Patient, refused
+from assay.doctor.at_once import at_once
+from assay.doctor.findings import Check, Finding, Level, Patient, failed, refused, skipped
 from assay.errors import AssayError
 from assay.lake import format_as_of
 
-_CHECKS: tuple[tuple[str, Check], ...] = (
+CHECKS: tuple[tuple[str, Check], ...] = (
     ("configuration", configuration.check),
     ("sources", sources.check),
     ("ledger", ledger.check),
     ("Airflow", airflow.check),
     ("machine", machine.check),
 )
+"""What is looked at, in the order in which it is said."""
+SECONDS = 60.0
+"""For all checks together."""
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red", Level.SKIPPED: "dim"}
 _WIDTH = max(map(len, Level))
 
 
 def visit(patient: Patient) -> Iterator[Finding]:
-    """Yield what each check found, one subject after another; an error ends its own check alone."""
-    for subject, check in _CHECKS:
-        try:
-            yield from check(patient)
-        except AssayError as error:
-            yield refused(subject, error)
+    """Yield what each check found, one subject after another, though all look at the same time; an error ends its own check alone."""
+    looks = [partial(_look, patient, subject, check) for subject, check in CHECKS]
+    for (subject, _), found in zip(CHECKS, at_once(looks, seconds=SECONDS), strict=True):
+        yield from [skipped(subject, f"looking at it has not ended within {SECONDS:.0f} s")] if found is None else found
+
+
+def _look(patient: Patient, subject: str, check: Check) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        found.extend(check(patient))
+    except AssayError as error:
+        found.append(refused(subject, error))
+    except Exception as error:  # noqa: BLE001  (one check that breaks off must not take the others' findings along)
+        words = f"the check itself broke off ({type(error).__name__}: {error}), so what it looks at is not known"
+        found.append(failed(subject, words, "read the words in brackets; if they are of no help, report this as a defect of assay doctor"))
+    return found
 
 
 def last_moment(settings: Settings) -> datetime:
@@ -71,8 +86,7 @@ def doctor(
     else:
         console.print(f"for {format_as_of(moment)}{'' if as_of else ', the last time of the schedule'}:")
         found = [_said(item, console) for item in visit(patient)]
-        bad = sum(item.level is Level.FAILED for item in found)
-        console.print("A run can work." if not bad else f"A run could not work: {bad} {'thing' if bad == 1 else 'things'} to mend.")
+        console.print(_verdict(found))
     return int(any(item.level is Level.FAILED for item in found))
 
 
@@ -86,3 +100,14 @@ def _said(finding: Finding, console: Console) -> Finding:
         lines += textwrap.wrap(f"→ {finding.next_step}", width - _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     console.print(f"\n{indent}".join(lines), markup=False, soft_wrap=True)
     return finding
+
+
+def _verdict(found: list[Finding]) -> str:
+    bad, unknown = (sum(item.level is level for item in found) for level in (Level.FAILED, Level.SKIPPED))
+    if bad:
+        return f"A run could not work: {bad} {'thing' if bad == 1 else 'things'} to mend."
+    return (
+        f"Nothing was found that would stop a run; {unknown} {'thing was' if unknown == 1 else 'things were'} not checked."
+        if unknown
+        else "A run can work."
+    )
