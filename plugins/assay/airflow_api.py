@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -97,6 +99,15 @@ class AirflowApi:
             raise self._fail("it answers, and not as an API server of Airflow 3 does", "correct the address (ASSAY_AIRFLOW_URL, or --url)")
         return {name: str(item.get("status")) for name, item in content.items() if isinstance(item, dict)}
 
+    def time(self) -> datetime | None:
+        """Return what the server's clock says, to the second; None where it does not say.
+
+        Raises:
+            AirflowApiError: No answer.
+        """
+        said = self._send("GET", "/api/v2/monitor/health").headers.get("date")
+        return parsedate_to_datetime(said) if said else None
+
     def _fail(self, problem: str, next_step: str) -> AirflowApiError:
         return AirflowApiError(problem, subject=f"Airflow at {self.url}", next_step=next_step)
 
@@ -157,8 +168,8 @@ class AirflowApi:
         if fresh:
             self.log_in()
         answer = self._send(method, f"/api/v2{path}", **arguments)
-        if answer.status_code == httpx.codes.UNAUTHORIZED and not fresh and not self._token:
-            # A token lives for a day; whoever waits longer logs in again.
+        if _unaccepted(answer) and not fresh and not self._token:
+            # A token lives for a day, or until the server gets another secret; whoever waits longer logs in again.
             self.log_in()
             answer = self._send(method, f"/api/v2{path}", **arguments)
         if answer.is_success:
@@ -169,7 +180,7 @@ class AirflowApi:
         said = _said(answer)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return NotFoundError(f"it knows no {path} ({said})", subject=f"Airflow at {self.url}", next_step="correct the name")
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+        if _unaccepted(answer):
             which = f"the token in {TOKEN_VARIABLE}" if self._token else f"the login of {self._user or 'everybody'}"
             return self._fail(f"it does not accept {which} ({said})", _HOW_TO_LOG_IN)
         if answer.status_code == httpx.codes.FORBIDDEN:
@@ -278,8 +289,17 @@ class AirflowApi:
         return "\n".join([f"it left no log ({began}; state {task['state']}, try {task['try_number']})", *notes, where])
 
 
+_NO_TOKEN_OF_MINE = "Invalid JWT token"  # noqa: S105  (what the server says)
+"""What Airflow says, with 403, of a token that it has not signed itself (`core_api/security.py`); it says 403 of missing rights too."""
+
 _NOT_OF_THE_TASK = ("::group::", "::endgroup::", "Log message source details")
 """Lines that Airflow itself puts before a task's log."""
+
+
+def _unaccepted(answer: httpx.Response) -> bool:
+    """Tell whether the server takes the token for none of its own, or for one that has run out."""
+    foreign = answer.status_code == httpx.codes.FORBIDDEN and _said(answer) == _NO_TOKEN_OF_MINE
+    return foreign or answer.status_code == httpx.codes.UNAUTHORIZED
 
 
 def _said(answer: httpx.Response) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _SECRET_CHARACTERS = 32
 
 
+class MissingConnectionError(ConfigError):
+    """Neither the environment nor a secrets backend has the Connection; outside of a task, Airflow's database is not asked."""
+
+
 def url_of(connection_id: str) -> str:
     """Return the address of a Connection: `scheme://login:password@host:port/path`.
 
@@ -99,7 +103,7 @@ def _connection(connection_id: str) -> Connection:
                 subject=f"environment variable {variable}",
                 next_step="correct it; the README shows the form under Connections",
             ) from None
-        raise ConfigError(
+        raise MissingConnectionError(
             "there is no such Airflow Connection",
             subject=connection_id,
             next_step=f"create it in the UI, in a secrets backend, or as {variable}",

@@ -43,5 +43,5 @@ def folder(tmp_path: Path, node: custodian.Node, airflow: State, monkeypatch: py
     monkeypatch.delenv("ASSAY_CONFIG", raising=False)
     load_environment(made / "assay.toml")
     airflow.users = {"operator": os.environ["ASSAY_AIRFLOW_PASSWORD"]}
-    airflow.pools = {"ethereum_a": 2}
+    airflow.pools, airflow.sources, airflow.schedule = {"ethereum_a": 2}, ("ethereum_a",), "0 16 17 * *"
     return made

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from rich.console import Console
 
@@ -20,7 +18,6 @@ from assay.doctor import visit
 from assay.doctor.findings import Finding, Level, Patient, failed, ok
 from assay.doctor.visit import doctor
 from assay.lake import parse_as_of
-from assay.orchestration.preflight import DAGS
 from sandbox.processes import free_port
 from tests.doctor.looking import MOMENT, bad, look
 from tests.orchestration.fake_airflow import State
@@ -41,43 +38,6 @@ def test_an_airflow_that_is_not_there_is_one_line_and_the_rest_of_it_is_not_chec
     assert list(bad(found)) == ["Airflow"]
     assert "start it with `assay up`" in bad(found)["Airflow"]
     assert [item.subject for item in found if item.level is Level.SKIPPED] == ["components, DAGs, pools"]
-
-
-@pytest.mark.parametrize(
-    ("change", "subject", "words"),
-    [
-        ({"users": {"operator": "another"}}, "Airflow", "ASSAY_AIRFLOW_PASSWORD"),
-        ({"dags": dict.fromkeys(DAGS, True)}, "liability_snapshot", "it is paused"),
-        ({"dags": {"somebody_elses": False}}, "reserve_snapshot", "does not know it → correct the address if that is another Airflow"),
-        ({"health": {"scheduler": {"status": None}}}, "scheduler", "it is not alive"),
-        ({"errors": [{"filename": "x.py", "stack_trace": "KeyError: 'a'"}]}, "DAGs", "x.py cannot be imported: KeyError: 'a'"),
-    ],
-)
-def test_an_airflow_that_could_not_run_it_is_named(folder: Path, airflow: State, change: dict[str, Any], subject: str, words: str) -> None:
-    for name, value in change.items():
-        setattr(airflow, name, value)
-    assert words in bad(look(folder, airflow, "Airflow"))[subject]
-
-
-def test_a_missing_pool_is_a_warning_because_the_command_sets_it(folder: Path, airflow: State) -> None:
-    airflow.pools = {}
-    (pools,) = [item for item in look(folder, airflow, "Airflow") if item.subject == "pools"]
-    assert (pools.level, "ethereum_a missing" in pools.words) == (Level.WARNING, True)
-
-
-def test_a_secret_that_one_component_lacks_is_named(folder: Path, airflow: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(os.environ, "AIRFLOW__API_AUTH__JWT_SECRET")
-    assert "AIRFLOW__API_AUTH__JWT_SECRET is not set" in bad(look(folder, airflow, "Airflow"))["Airflow's secrets"]
-
-
-@pytest.mark.parametrize(("secret", "differs"), [("the same", False), ("another one", True)])
-def test_an_api_server_with_another_secret_than_tasks_would_get_is_found_out(
-    folder: Path, airflow: State, secret: str, differs: bool
-) -> None:
-    os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "the same" * 8
-    airflow.token = jwt.encode({"sub": "operator", "aud": "apache-airflow"}, secret * 8, algorithm="HS512")
-    found = bad(look(folder, airflow, "Airflow"))
-    assert ("so tasks that get this one would die" in found.get("Airflow's secrets", "")) == differs
 
 
 def test_an_empty_registry_a_missing_price_and_a_ledger_of_unknown_accounts_are_each_named(folder: Path, airflow: State) -> None:

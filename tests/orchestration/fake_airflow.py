@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,6 +33,12 @@ class State:
         logs: Content by task id.
         events: Of the event log.
         token: What a login is given.
+        sources: Pools of the tasks that read, besides the default one.
+        schedule: Of the snapshots.
+        stale: DAGs whose file is gone.
+        connections: That are kept in its database.
+        version: Of Airflow.
+        clock_ahead: Seconds.
         requests: Method and path of what was asked.
     """
 
@@ -45,6 +53,12 @@ class State:
     events: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     token: str = "good"
+    sources: tuple[str, ...] = ()
+    schedule: str = ""
+    stale: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+    version: str = field(default_factory=lambda: version("apache-airflow"))
+    clock_ahead: int = 0
     url: str = ""
 
 
@@ -75,6 +89,9 @@ def fake_airflow() -> Iterator[State]:
             self.end_headers()
             self.wfile.write(data)
 
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((time.time() if timestamp is None else timestamp) + state.clock_ahead)
+
         def log_message(self, *_arguments: object) -> None:
             pass
 
@@ -94,7 +111,7 @@ def respond(state: State, method: str, path: str, query: dict[str, list[str]], b
             return 201, {"access_token": state.token}
         return (401, {"detail": "Invalid credentials"}) if method == "POST" else (403, {"detail": "only if all are admins"})
     if token != f"Bearer {state.token}":
-        return 401, {"detail": "Invalid JWT token"}
+        return (403, {"detail": "Invalid JWT token"}) if token else (401, {"detail": "Not authenticated"})
     return found(state, method, path.removeprefix("/api/v2").strip("/").split("/"), query, body)
 
 
@@ -118,7 +135,8 @@ def found(state: State, method: str, parts: list[str], query: dict[str, list[str
         case ["dags", dag] if dag in state.dags:
             if method == "PATCH":
                 state.dags[dag] = body["is_paused"]
-            return 200, {"dag_id": dag, "is_paused": state.dags[dag]}
+            details = {"is_stale": dag in state.stale, "timetable_summary": state.schedule}
+            return 200, {"dag_id": dag, "is_paused": state.dags[dag], **details}
         case ["dags", dag, "dagRuns"] if dag in state.dags:
             if method == "POST" and body["dag_run_id"] in {item["dag_run_id"] for item in state.runs[dag]}:
                 return 409, {"detail": {"reason": "Unique constraint violation"}}
@@ -134,4 +152,15 @@ def found(state: State, method: str, parts: list[str], query: dict[str, list[str
             return page("task_instances", state.tasks.get(run, []))
         case ["dags", _, "dagRuns", _, "taskInstances", task, "logs", _]:
             return 200, {"content": state.logs.get(task, [])}
+    return looked_up(state, parts)
+
+
+def looked_up(state: State, parts: list[str]) -> tuple[int, Any]:
+    match parts:
+        case ["dags", dag, "tasks"] if dag in state.dags:
+            return 200, {"tasks": [{"task_id": pool, "pool": pool} for pool in ("default_pool", *state.sources)]}
+        case ["connections", name] if name in state.connections:
+            return 200, {"connection_id": name}
+        case ["version"]:
+            return 200, {"version": state.version}
     return 404, {"detail": f"nothing is known of {'/'.join(parts)}"}

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from assay import resources
-from assay.airflow_api import TOKEN_VARIABLE, AirflowApi, AirflowApiError
+from assay.airflow_api import AirflowApi, AirflowApiError
 from assay.attest import pools_of
 from assay.config import Settings
+from assay.doctor import people, secrets
 from assay.doctor.findings import Finding, Patient, failed, ok, refused, skipped, warning
-from assay.orchestration.preflight import DAGS
+from assay.orchestration.preflight import DAGS, RESERVES
 
 _SUBJECT = "Airflow"
-_PEOPLE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
-_SECRETS = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY")
 _HEALTHY = "healthy"
+_DEFAULT_POOL = "default_pool"
+_CLOCK_SECONDS = 5
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Look at Airflow; where it does not answer or refuses the login, nothing else of it is looked at."""
-    yield from _environment(patient.settings)
+    yield from secrets.check_environment()
+    yield from people.check(patient.settings)
     with AirflowApi.from_environment(patient.url) as api:
         try:
             health = api.health()
@@ -32,56 +35,35 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield skipped("components, DAGs, pools", "Airflow does not answer, or not to this login")
             return
         yield ok(_SUBJECT, f"{api.url} answers and takes the login")
-        yield from _same_secret(api.token)
+        yield from secrets.check_api_server(api.token)
+        yield from _clock(api)
+        yield from _version(api)
         yield from _components(patient.settings, health)
         yield from _dags(api)
+        yield from _configuration(api, patient.settings)
         yield from _pools(api, patient.settings)
 
 
-def _environment(settings: Settings) -> Iterator[Finding]:
-    """Secrets that are set here are the components' too where they read the same `.env`; what those have in fact, no API tells."""
-    unset = [name for name in _SECRETS if not os.environ.get(name)]
-    if not unset:
-        yield ok(
-            "Airflow's secrets", "all three are set here; every component must have the same, and those that `assay up` starts have it"
-        )
-    elif len(unset) == len(_SECRETS):
-        yield skipped("Airflow's secrets", "none is set here, so they stand in airflow.cfg or in the components' own environment")
-    else:
-        yield failed(
-            "Airflow's secrets", f"{', '.join(unset)} is not set, and the others are", "set all three, the same for every component"
-        )
-    if settings.sign_off.required and (people := os.environ.get(_PEOPLE)):
-        known = {item.partition(":")[0] for item in people.split(",")}
-        if strangers := sorted({name for group in settings.sign_off.approvers for name in group} - known):
-            yield failed(
-                "approvers", f"{', '.join(strangers)} cannot log in to Airflow", f"add them to {_PEOPLE}, or correct sign_off.approvers"
-            )
-        else:
-            yield ok("approvers", "each of them is a user of Airflow")
-
-
-def _same_secret(token: str) -> Iterator[Finding]:
-    """Hold the API server's secret against the one that is set here: it has signed the token of the login with its own."""
-    import jwt
-
-    secret = os.environ.get(_SECRETS[0])
-    if not secret or os.environ.get(TOKEN_VARIABLE):
+def _clock(api: AirflowApi) -> Iterator[Finding]:
+    """Hold this machine's clock against the server's: Airflow refuses tokens over its leeway, and a moment may be in the future for one alone."""
+    theirs = api.time()
+    if theirs is None:
         return
-    try:
-        jwt.decode(
-            token, secret, algorithms=["HS512", "HS384", "HS256"], options={"verify_aud": False, "verify_exp": False, "verify_iss": False}
+    ahead = round((datetime.now(UTC) - theirs).total_seconds())
+    if abs(ahead) > _CLOCK_SECONDS:
+        yield warning(
+            "clock",
+            f"this machine's is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} that of Airflow's API server",
+            "set the clocks of all machines by NTP; Airflow refuses its own tokens from 10 s on",
         )
-    except jwt.InvalidSignatureError:
-        yield failed(
-            "Airflow's secrets",
-            f"the API server has another {_SECRETS[0]} than the one that is set here, so tasks that get this one would die before their first line",
-            "give every component the same, and start them anew",
-        )
-    except jwt.PyJWTError:
-        yield skipped("Airflow's secrets", "the API server's token is not signed with a shared secret")
     else:
-        yield ok("Airflow's secrets", f"the API server has the same {_SECRETS[0]} as this environment")
+        yield ok("clock", "this machine's and that of Airflow's API server agree")
+
+
+def _version(api: AirflowApi) -> Iterator[Finding]:
+    theirs, mine = str(api.get("/version").get("version")), version("apache-airflow")
+    if theirs != mine:
+        yield warning("Airflow's version", f"the API server is {theirs}, and {mine} is installed here", "bring both to one version")
 
 
 def _components(settings: Settings, health: dict[str, str]) -> Iterator[Finding]:
@@ -109,6 +91,8 @@ def _dags(api: AirflowApi) -> Iterator[Finding]:
                 f"Airflow at {api.url} does not know it",
                 f"correct the address if that is another Airflow; else point its dags_folder at {folder}",
             )
+        elif details.get("is_stale"):
+            yield failed(dag, f"its file is gone ({details.get('fileloc')})", f"point Airflow's dags_folder at {folder}")
         elif details["is_paused"]:
             yield failed(dag, "it is paused, and a run would wait for ever", f"`airflow dags unpause {dag}`, or `assay attest --unpause`")
         elif details.get("fileloc") and Path(str(details["fileloc"])).parent.resolve() != folder:
@@ -119,6 +103,28 @@ def _dags(api: AirflowApi) -> Iterator[Finding]:
             )
         else:
             yield ok(dag, "it is known and switched on")
+
+
+def _configuration(api: AirflowApi, settings: Settings) -> Iterator[Finding]:
+    """Hold the schedule and the sources of Airflow's DAG against this configuration's: the same DAG files may stand for another deployment."""
+    details = api.find(f"/dags/{RESERVES}")
+    if details is None or details.get("is_stale"):
+        return  # said already
+    pools = {str(task["pool"]) for task in api.get(f"/dags/{RESERVES}/tasks")["tasks"]} - {_DEFAULT_POOL}
+    wanted = set(pools_of(settings))
+    differences = []
+    if pools != wanted:
+        differences.append(f"it reads the sources {', '.join(sorted(pools))}, and here they are {', '.join(sorted(wanted))}")
+    if (schedule := details.get("timetable_summary")) != settings.schedule:
+        differences.append(f"its schedule is {schedule!r}, and here it is {settings.schedule!r}")
+    if differences:
+        yield failed(
+            "Airflow's configuration",
+            f"{RESERVES} at {api.url} was read with another one: {'; '.join(differences)}",
+            f"wait a minute if {settings.path.name} was just changed; else correct the address, or ASSAY_CONFIG of Airflow's components",
+        )
+    else:
+        yield ok("Airflow's configuration", "sources and schedule of its DAG are those of this one")
 
 
 def _pools(api: AirflowApi, settings: Settings) -> Iterator[Finding]:

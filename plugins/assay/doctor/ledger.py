@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.doctor.connections import noting_missing
 from assay.doctor.findings import Finding, Patient, failed, noting, ok, warning
 from assay.errors import SourceBehindError
 from assay.lake import format_as_of
 from assay.liabilities.snapshot import needs_connection, probe
+
+_USER_KEYS = "secret of the user keys"
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -15,15 +18,15 @@ def check(patient: Patient) -> Iterator[Finding]:
     settings = patient.settings
     subject = f"ledger {settings.ledger.connection}"
     found: list[Finding] = []
-    with noting(found, subject):
+    with noting(found, subject), noting_missing(patient, found, subject):
         try:
             uri = patient.connect(settings.ledger.connection) if needs_connection(settings) else ""
             found += _totals(patient, subject, probe(settings, patient.as_of, uri))
         except SourceBehindError as error:
             found.append(warning(subject, f"{error.subject}: {error.problem}", error.next_step))
-    with noting(found, "secret of the user keys"):
+    with noting(found, _USER_KEYS), noting_missing(patient, found, _USER_KEYS):
         patient.secret_of(settings.ledger.pseudonym_connection)
-        found.append(ok("secret of the user keys", f"the Connection {settings.ledger.pseudonym_connection} holds one that is long enough"))
+        found.append(ok(_USER_KEYS, f"the Connection {settings.ledger.pseudonym_connection} holds one that is long enough"))
     yield from found
 
 

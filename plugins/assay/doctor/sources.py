@@ -15,6 +15,7 @@ from assay.chains.interface import Reader, SnapshotBlock
 from assay.chains.quorum import agree_on_block
 from assay.config import Chain, Source
 from assay.doctor.at_once import at_once
+from assay.doctor.connections import noting_missing
 from assay.doctor.findings import Finding, Patient, failed, noting, ok, refused, warning
 from assay.errors import AssayError, SourceBehindError, SourceUnavailableError
 from assay.lake import format_as_of
@@ -72,7 +73,8 @@ def _together(chain: Chain, blocks: dict[str, SnapshotBlock]) -> Iterator[Findin
 
 def _ask(patient: Patient, look: _Look, wallets: list[Wallet]) -> bool:
     try:
-        asyncio.run(asyncio.wait_for(_questions(patient, look, wallets), _SECONDS))
+        with noting_missing(patient, look.found, look.subject):
+            asyncio.run(asyncio.wait_for(_questions(patient, look, wallets), _SECONDS))
     except AssayError as error:
         look.found.append(refused(look.subject, error))
     except TimeoutError:
