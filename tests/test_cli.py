@@ -83,7 +83,7 @@ def test_before_the_first_publication_status_and_show_say_so(capsys: pytest.Capt
 
 def test_a_folder_that_is_no_publication_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["show", str(tmp_path)]) == 1
-    assert f"{tmp_path}: it holds no tables/reserve_ratios.parquet" in capsys.readouterr().err
+    assert f"{tmp_path}: it holds no manifest.json, so it is no publication" in capsys.readouterr().err
 
 
 def test_a_moment_in_another_form_is_refused_before_airflow_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,6 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from assay import __version__
 from assay.config import Settings
@@ -29,6 +28,7 @@ from assay.environment import load_environment
 from assay.errors import AssayError, ConfigError
 from assay.lake import format_as_of
 from assay.starting import command, ledger_command
+from assay.terminal_table import Column, open_console, print_table
 
 _HANGING: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 _REPLAYED = {
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = open_console()
     # Whatever started this program may have Ctrl-C ignored, and SIGTERM must end what was started.
     signal.signal(signal.SIGTERM, _stop)
     try:
         load_environment(given.config)
         return int(given.run(given, console))
     except AssayError as error:
-        Console(stderr=True, highlight=False).print(f"assay: {error}", markup=False, soft_wrap=True)
+        open_console(stderr=True).print(f"assay: {error}", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -247,12 +247,9 @@ def _replay(given: argparse.Namespace, console: Console) -> int:
         found = replay(settings, folder, Path(temporary))
         if given.keep:
             shutil.copytree(found[0].path.parent, given.keep)
-    table = Table(title=f"{folder}, computed again from its evidence", title_justify="left")
-    for name in ("table", "rows", "result"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
-    for item in found:
-        table.add_row(item.table, f"{item.rows:,}", _REPLAYED[item.same_rows, item.same_bytes])
-    console.print(table)
+    rows = [(item.table, f"{item.rows:,}", _REPLAYED[item.same_rows, item.same_bytes]) for item in found]
+    columns = [Column(name="table"), Column(name="rows", right=True), Column(name="result")]
+    print_table(console, f"{folder}, computed again from its evidence", columns, rows)
     return 0 if all(item.same_rows for item in found) else 1
 
 
@@ -295,10 +292,8 @@ def _check_registry(_given: argparse.Namespace, console: Console) -> int:
     settings = Settings.load()
     check_configuration(settings)
     wallets = check_registry(settings)
-    # A pipe has no width, and nothing of a line is cut there.
-    width = console.width if console.is_terminal else sys.maxsize
     for subject, words in (*lines(settings, wallets), *(("registry", sentence) for sentence in superfluous(settings.registry))):
-        console.print(textwrap.fill(f"{subject}: {words}", width, **_HANGING), markup=False, soft_wrap=True)
+        console.print(textwrap.fill(f"{subject}: {words}", console.width, **_HANGING), markup=False, soft_wrap=True)
     console.print("Nothing is wrong with it.")
     return 0
 

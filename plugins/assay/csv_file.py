@@ -20,7 +20,8 @@ Fail = Callable[[str, str, str], AssayError]
 _SHOWN = 120
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LONGEST_CELL = 1 << 20
-_SAVE_AS = "save it as `CSV UTF-8 (comma delimited)`, or with commas between the columns"
+SAVE_AS = "save it as `CSV UTF-8 (comma delimited)`, or with commas between the columns"
+"""The next step where a spreadsheet saved something else."""
 
 
 def read_rows(path: Path, columns: Sequence[str], fail: Fail) -> Iterator[tuple[int, list[str]]]:
@@ -58,27 +59,39 @@ def decimal_comma(text: str) -> str:
     return f"{text!r} has a comma, as spreadsheets write decimals in some languages; write it with a point" if "," in text else ""
 
 
+def other_separator(header: Sequence[str]) -> str:
+    """Return what to say of a header that was saved with something else than commas between its columns; nothing where it was not."""
+    for separator, name in ((";", "a semicolon"), ("\t", "a tab")):
+        if len(header) == 1 and separator in header[0]:
+            return f"it was saved with {name} between the columns, as spreadsheets do in some languages"
+    return ""
+
+
+def other_encoding(beginning: bytes) -> str:
+    """Return what to say of a file that begins like this and was saved in UTF-16; nothing where it was not."""
+    return "it was saved as UTF-16, as spreadsheets call `Unicode text`" if beginning.startswith(_UTF_16) else ""
+
+
 def _text(path: Path, fail: Fail) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise fail(f"it cannot be read ({error.strerror})", str(path), "create it, or correct the name or its rights") from error
-    if content.startswith(_UTF_16):
-        raise fail("it was saved as UTF-16, as spreadsheets call `Unicode text`", str(path), _SAVE_AS)
+    if problem := other_encoding(content):
+        raise fail(problem, str(path), SAVE_AS)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise fail(f"it is not UTF-8 (byte {content[error.start]:#04x})", f"{path} line {line}", _SAVE_AS) from error
+        raise fail(f"it is not UTF-8 (byte {content[error.start]:#04x})", f"{path} line {line}", SAVE_AS) from error
 
 
 def _check_header(header: Sequence[str], columns: Sequence[str], path: Path, fail: Fail) -> None:
     if tuple(header) == tuple(columns):
         return
     where, shown = f"{path} line 1", ",".join(header)
-    for separator, name in ((";", "a semicolon"), ("\t", "a tab")):
-        if len(header) == 1 and separator in header[0]:
-            raise fail(f"it was saved with {name} between the columns, as spreadsheets do in some languages", where, _SAVE_AS)
+    if problem := other_separator(header):
+        raise fail(problem, where, SAVE_AS)
     if [name.strip().lower() for name in header] == list(columns):
         raise fail(f"the header is {shown!r}, with capitals or spaces that do not belong there", where, f"make it {','.join(columns)!r}")
     raise fail(f"the header is {shown[:_SHOWN]!a}" if header else "it is empty", where, f"make it {','.join(columns)!r}")

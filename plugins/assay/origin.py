@@ -93,14 +93,7 @@ def find(settings: Settings, manifest_sha256: str) -> Origin:
         EvidenceError: Nothing was noted, or a snapshot that it names is gone or was changed.
     """
     folder = _folder(settings, manifest_sha256)
-    try:
-        content = json.loads((folder / _NOTE).read_text())
-    except (OSError, ValueError) as error:
-        raise EvidenceError(
-            f"there is no note of what it was computed from ({type(error).__name__})",
-            subject=f"publication with the manifest {manifest_sha256}",
-            next_step=f"bring back {folder} from a backup; the note is written where the publication was made",
-        ) from error
+    content = _note(folder / _NOTE, f"bring back {folder} from a backup; the note is written where the publication was made")
     for place, digest in content["files"].items():
         path = settings.lake / place
         if not path.is_file() or sha256_of(path) != digest:
@@ -147,22 +140,29 @@ def index_of(settings: Settings, manifest_sha256: str) -> Path:
         EvidenceError: Nothing was noted of the publication, or the index was destroyed.
     """
     note = _folder(settings, manifest_sha256) / _NOTE
-    subject = f"publication with the manifest {manifest_sha256}"
-    try:
-        index = settings.lake / json.loads(note.read_text())["index"]
-    except (OSError, ValueError, KeyError) as error:
-        raise EvidenceError(
-            f"there is no note of what it was computed from ({type(error).__name__})",
-            subject=subject,
-            next_step="cut proofs where the publication was made",
-        ) from error
+    index = settings.lake / _note(note, "cut proofs where the publication was made")["index"]
     if not index.is_dir():
         raise EvidenceError(
             "the index of its leaves is gone, so no proof can be cut any more",
-            subject=subject,
+            subject=f"publication with the manifest {manifest_sha256}",
             next_step="users can check the newer publications; bring the index back from a backup if it was not destroyed on purpose",
         )
     return Path(index)
+
+
+def _note(path: Path, missing: str) -> dict[str, Any]:
+    """Read what was noted of a publication; `missing` is the next step where there is nothing."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise EvidenceError(
+            "there is no note of what it was computed from", subject=f"publication with the manifest {path.parent.name}", next_step=missing
+        ) from error
+    except OSError as error:
+        raise EvidenceError(f"it cannot be read ({error.strerror})", subject=str(path), next_step="correct its rights") from error
+    except ValueError as error:
+        raise EvidenceError(f"it is not JSON: {error}", subject=str(path), next_step="bring it back from a backup") from error
+    return content
 
 
 def _folder(settings: Settings, manifest_sha256: str) -> Path:

@@ -139,6 +139,24 @@ def test_two_exports_at_a_time_keep_their_users_apart(made: Path, tmp_path: Path
     assert not list((tmp_path / "work").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"name;user_id\nx;user-1\n", "ids.csv: it was saved with a semicolon between the columns, as spreadsheets do"),
+        (b"name\tuser_id\nx\tuser-1\n", "ids.csv: it was saved with a tab between the columns"),
+        ("user_id\nuser-1\n".encode("utf-16"), "ids.csv: it was saved as UTF-16"),
+        ("user_id,name\nuser-1,x\nuser-2,Ren\xe9\n".encode("latin-1"), "ids.csv: line 3 is not UTF-8"),
+        (b'"user_id\nuser-1\n', "ids.csv: its first line is not one of a CSV file"),
+    ],
+)
+def test_a_list_that_a_spreadsheet_saved_in_another_way_is_refused_with_what_happened(
+    content: bytes, words: str, made: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ids.csv").write_bytes(content)
+    with pytest.raises(CommitmentError, match=words):
+        run(made, [tmp_path / "ids.csv"], tmp_path)
+
+
 def test_nothing_is_left_of_an_export_that_failed(made: Path, tmp_path: Path) -> None:
     (tmp_path / "ids.csv").write_text("asset\nBTC\n")
     with pytest.raises(CommitmentError, match=r"ids.csv: it has no column user_id"):
@@ -162,6 +180,7 @@ def test_a_folder_with_other_files_is_left_as_it_is(made: Path, tmp_path: Path) 
     [
         "user_id\nuser-1\n00017\n",
         "\ufeffuser_id\nuser-1\n00017\n",
+        "\ufeffuser_id,name\r\nuser-1,x\r\n00017,y\r\n\r\n\r\n,\r\n",
         'asset,user_id\r\n"a;b",user-1\r\n"c ""d"", e","00017"\r\n',
         "user_id;x,user_id\n;;;,user-1\n1,00017\n",
     ],

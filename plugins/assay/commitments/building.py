@@ -41,6 +41,7 @@ from assay.commitments.tree_files import Shape, write_shard, write_top
 from assay.commitments.workers import Do, workers
 from assay.errors import AssayError, CommitmentError, ConfigError
 from assay.lake import format_as_of, private_folder
+from assay.liabilities.disk import is_full
 
 SHARD_LEAVES = 1 << 18
 """Leaves of one file."""
@@ -186,7 +187,9 @@ def _spool_folder(work: Path, report: Report) -> Iterator[Path]:
         raise CommitmentError(
             f"a file could not be written or read: {error}",
             subject=_name(report),
-            next_step="make room on the disk (some 1,500 bytes a user with 22 assets), and run it again",
+            next_step="make room on the disk (some 1,500 bytes a user with 22 assets), and run it again"
+            if is_full(str(error))
+            else "see to what it says, and run it again",
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,6 +6,7 @@ not made again, so an export that was killed goes on where it was.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import fcntl
 import hashlib
@@ -40,8 +41,10 @@ from assay.commitments.format import (
 from assay.commitments.index import Index
 from assay.commitments.unpacked import UnpackedTree, unpack_shard
 from assay.commitments.workers import workers
+from assay.csv_file import SAVE_AS, other_encoding, other_separator
 from assay.errors import CommitmentError
 from assay.lake import format_as_of, private_folder, replacing_file
+from assay.liabilities.disk import is_full
 from assay.warehouse.session import quote_text, read_parquet, session
 
 SUMMARY_FILE = "export.json"
@@ -49,6 +52,7 @@ SUMMARY_FILE = "export.json"
 
 _SHARDS = 256
 _SPOOL = "export-"
+_LONGEST_HEADER = 1 << 16
 _IDS = 1 << 16  # user ids at a time
 _SHOWN_LEVELS = 8  # nodes from this level on are asked for again and again
 _IDS_SCHEMA = pa.schema([("user_key", pa.binary(HASH_BYTES)), ("blind", pa.binary(HASH_BYTES))])
@@ -114,12 +118,13 @@ def export(
         raise CommitmentError(
             f"the user ids could not be read ({type(error).__name__})",
             subject=", ".join(path.name for path in users),
-            next_step="check that they are whole Parquet or CSV files with a column user_id, and that there is room on the disk",
+            next_step="make room on the disk, and run it again"
+            if is_full(str(error))
+            else "check that they are whole Parquet or CSV files in UTF-8, with as many cells in each row as the header has",
         ) from None
     except (OSError, pa.ArrowException) as error:
-        raise CommitmentError(
-            f"a file could not be written or read: {error}", subject=str(folder), next_step="make room on the disk, and run it again"
-        ) from error
+        step = "make room on the disk, and run it again" if is_full(str(error)) else "see to what it says, and run it again"
+        raise CommitmentError(f"a file could not be written or read: {error}", subject=str(folder), next_step=step) from error
     return done
 
 
@@ -221,11 +226,21 @@ def _reading(path: Path) -> str:
 
 
 def _csv_columns(path: Path) -> list[str]:
-    with pa.input_stream(str(path), compression="detect") as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
-        try:
-            names = next(csv.reader(text, strict=True), [])
-        except (ValueError, csv.Error):
-            names = []
+    with pa.input_stream(str(path), compression="detect") as stream:
+        beginning = stream.read(_LONGEST_HEADER)
+    names, problem = [], other_encoding(beginning)
+    try:
+        if not problem:
+            # What is cut in two at the end is left for later.
+            text = codecs.getincrementaldecoder("utf-8-sig")().decode(beginning)
+            names = next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
+    except UnicodeDecodeError as error:
+        line = beginning.count(b"\n", 0, error.start) + 1
+        problem = f"line {line} is not UTF-8"
+    except csv.Error as error:
+        problem = f"its first line is not one of a CSV file: {error}"
+    if problem := problem or other_separator(names):
+        raise CommitmentError(problem, subject=path.name, next_step=SAVE_AS)
     _check_columns(path, names)
     return names
 

@@ -27,6 +27,8 @@ from assay.warehouse.digest import canonical_digest
 
 FORMAT = "assay-manifest-v1"
 FILE_NAME = "manifest.json"
+
+_BRING_BACK = "bring it back from a copy of the publication; of one that is only staged, clear stage_publication and what follows"
 TABLES = (
     "address_ownership",
     "coverage",
@@ -117,10 +119,18 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / FILE_NAME
     try:
         values = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise PublicationError(f"it cannot be read: {error}", subject=str(path), next_step="stage the publication again") from error
+    except FileNotFoundError as error:
+        raise PublicationError(
+            f"it holds no {FILE_NAME}, so it is no publication",
+            subject=str(folder),
+            next_step="name the folder of a publication; `assay status` lists them",
+        ) from error
+    except OSError as error:
+        raise PublicationError(f"it cannot be read ({error.strerror})", subject=str(path), next_step="correct its rights") from error
+    except ValueError as error:
+        raise PublicationError(f"it is not JSON: {error}", subject=str(path), next_step=_BRING_BACK) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise PublicationError(f"it is not of the format {FORMAT}", subject=str(path), next_step="stage the publication again")
+        raise PublicationError(f"it is not of the format {FORMAT}", subject=str(path), next_step=_BRING_BACK)
     return values
 
 
@@ -137,11 +147,11 @@ def check_files(folder: Path, values: dict[str, Any]) -> None:
         raise PublicationError(
             "it is listed and missing" if name in listed else "it is not listed in the manifest",
             subject=str(folder / name),
-            next_step="stage the publication again",
+            next_step=_BRING_BACK,
         )
     for name, path in found.items():
         if sha256_of(path) != listed[name]["sha256"]:
-            raise PublicationError("it is not the file that the manifest lists", subject=str(path), next_step="stage the publication again")
+            raise PublicationError("it is not the file that the manifest lists", subject=str(path), next_step=_BRING_BACK)
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

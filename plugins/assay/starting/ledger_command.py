@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+
+from assay.terminal_table import Column, print_table
 
 _DESCRIPTION = """\
 Count the files of a drop and write its control.json: rows and SHA-256 of every file, and the totals of every account type and asset.
@@ -34,14 +36,16 @@ def _control(given: argparse.Namespace, console: Console) -> int:
 
     flows_from = parse_as_of(given.flows_from) if given.flows_from else None
     counted = write_control(Settings.load(), given.folder, flows_from=flows_from, replace=given.replace)
-    table = Table(title=f"Balances of {counted.content['as_of']}, as counted", title_justify="left")
-    for name in ("account type", "asset", "rows", "users", "total"):
-        table.add_column(name, justify="left" if name in {"account type", "asset"} else "right", overflow="fold")
-    for item in counted.content["totals"]:
-        table.add_row(item["account_type"], item["asset"], f"{item['row_count']:,}", f"{item['user_count']:,}", item["total_amount"])
-    console.print(table)
-    files, rows = counted.content["files"], sum(item["rows"] for item in counted.content["files"])
-    console.print(f"{len(files):,} file{'s'[: len(files) != 1]} with {rows:,} row{'s'[: rows != 1]}")
+    columns = [
+        Column(name=name, right=name not in {"account type", "asset"}) for name in ("account type", "asset", "rows", "users", "total")
+    ]
+    rows = [
+        (escape(item["account_type"]), escape(item["asset"]), f"{item['row_count']:,}", f"{item['user_count']:,}", item["total_amount"])
+        for item in counted.content["totals"]
+    ]
+    print_table(console, f"Balances of {counted.content['as_of']}, as counted", columns, rows)
+    files, count = counted.content["files"], sum(item["rows"] for item in counted.content["files"])
+    console.print(f"{len(files):,} file{'s'[: len(files) != 1]} with {count:,} row{'s'[: count != 1]}")
     console.print(f"{'wrote' if counted.written else 'unchanged:'} {counted.path}", soft_wrap=True, markup=False)
     console.print("It was made from the files themselves: it cannot show that the ledger left nothing out.", soft_wrap=True)
     return 0
