@@ -86,6 +86,46 @@ def test_a_folder_that_is_no_publication_is_named(tmp_path: Path, capsys: pytest
     assert f"{tmp_path}: it holds no manifest.json, so it is no publication" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["show"], ["verify"], ["replay"], ["proof", "--user", "x"]])
+def test_a_publication_that_is_not_there_is_said_so_by_every_command(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([words[0], str(tmp_path / "nonexist"), *words[1:]]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"assay: {tmp_path / 'nonexist'}: there is no such publication. Next step: name ")
+    assert message.endswith("\n")
+
+
+def help_of(*words: str) -> list[str]:
+    """Return the lines of a command's help at 80 columns, as argparse prints it."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "plugins"), "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-m", "assay.cli", *words, "--help"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\n")
+    return done.stdout.splitlines()
+
+
+def commands_in(lines: list[str]) -> list[str]:
+    """Return the commands that a help lists, each at an indent of four."""
+    return [line.split()[0] for line in lines if line.startswith("    ") and line[4] not in " -"]
+
+
+def test_the_help_of_every_command_fits_into_80_columns_and_says_what_it_does_and_its_exit_codes() -> None:
+    first = help_of()
+    paths = [(name,) for name in commands_in(first)]
+    assert ("attest",) in paths
+    paths += [(name, inner) for name in ("registry", "ledger") for inner in commands_in(help_of(name))]
+    assert ("registry", "check") in paths
+    for path in paths:
+        lines = help_of(*path)
+        assert max(map(len, lines)) <= 80, path
+        before = lines.index("options:")
+        assert any(line.endswith(".") for line in lines[:before]), f"{path} does not say what it does"
+        if path not in {("registry",), ("ledger",)}:
+            assert any(line.startswith("exit codes: 0 ") for line in lines), path
+
+
 def test_a_moment_in_another_form_is_refused_before_airflow_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["attest", "--as-of", "2023-02-17"]) == 1
     assert "2023-02-17T16:00:00Z" in capsys.readouterr().err

@@ -106,6 +106,10 @@ def test_an_asset_that_no_wallet_can_hold_is_refused(config_file: Path) -> None:
             "its extra is not a JSON object",
         ),
         ("node-of-mine", "neither a JSON object nor an address"),
+        (
+            json.dumps({"conn_type": "generic", "host": "node.example", "extra": {"headers": "X-Api-Key: key-of-mine"}}),
+            "headers in its extra is not an object of texts",
+        ),
     ],
 )
 def test_a_malformed_connection_is_not_told_as_a_missing_one(monkeypatch: pytest.MonkeyPatch, value: str, words: str) -> None:
@@ -254,3 +258,14 @@ def test_a_connection_for_notices_that_is_not_there_is_missed_before_there_is_an
         check_notices(Settings.load(config_file))
     monkeypatch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", "host": "chat.example"}))
     check_notices(Settings.load(config_file))
+
+
+def test_a_folder_without_a_manifest_is_no_publication_and_a_damaged_one_is_told_apart(config_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "2023-02-17T160000Z"
+    folder.mkdir()
+    settings = Settings.load(config_file)
+    with pytest.raises(PublicationError, match=r"it holds no manifest.json, so it is no publication.*assay status"):
+        replay(settings, folder, tmp_path)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(PublicationError, match=r"it is not JSON.*bring it back from a copy of the publication"):
+        replay(settings, folder, tmp_path)

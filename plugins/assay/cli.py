@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from assay import __version__
+from assay.command_help import complete
 from assay.config import Settings
 from assay.environment import load_environment
 from assay.errors import AssayError, ConfigError
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_publications(commands)
     _add_registry(commands)
     commands.add_parser("pools", help="print the sources' pools for `airflow pools import`").set_defaults(run=_pools)
+    complete(parser)
     return parser
 
 
@@ -117,20 +119,20 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_publications(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = commands.add_parser("show", help="print the ratio and delta tables of a publication")
-    show.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
+    show.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="folder of a publication; the newest by default")
     show.set_defaults(run=_show)
 
     verify = commands.add_parser("verify", help="run the independent verifier over a publication")
-    verify.add_argument("folder", nargs="?", type=Path, help="a publication; the newest by default")
+    verify.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="folder of a publication; the newest by default")
     verify.set_defaults(run=_verify)
 
     replay = commands.add_parser("replay", help="compute a publication again from its evidence, without any node")
-    replay.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="a publication; the newest by default")
+    replay.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="folder of a publication; the newest by default")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the computed tables in this new folder")
     replay.set_defaults(run=_replay)
 
     proof = commands.add_parser("proof", help="cut the proof that a user's balance is in a publication's total")
-    proof.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="a publication; the newest by default")
+    proof.add_argument("folder", nargs="?", type=Path, metavar="REPORT", help="folder of a publication; the newest by default")
     whose = proof.add_mutually_exclusive_group(required=True)
     whose.add_argument("--user", metavar="ID", help="the user's id, as the ledger knows it")
     whose.add_argument(
@@ -142,20 +144,26 @@ def _add_publications(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     registry = commands.add_parser("registry", help="look after the wallet registry").add_subparsers(required=True, metavar="COMMAND")
-    registry.add_parser("check", help="check chains and every wallet's address, without asking a node").set_defaults(run=_check_registry)
+    registry.add_parser(
+        "check", help="check the configuration, chains, every wallet and the price files, without asking a node, and say what was looked at"
+    ).set_defaults(run=_check_registry)
 
     facts = registry.add_parser("show", help="print the facts of assets and chains that are in force, and where each comes from")
     facts.add_argument("chain", nargs="?", metavar="CHAIN", help="one chain alone; any that the catalogue knows")
     facts.set_defaults(run=_show_registry)
 
     slot = registry.add_parser("slot", help="find where an EVM token's contract keeps its balances")
-    slot.add_argument("--chain", required=True, help="name of the chain in chains.toml")
-    slot.add_argument("--token", required=True, help="symbol of the token's asset")
-    slot.add_argument("--holder", action="append", required=True, help="an address that holds some; name two")
+    slot.add_argument("--chain", required=True, metavar="NAME", help="name of the chain in chains.toml")
+    slot.add_argument("--token", required=True, metavar="SYMBOL", help="symbol of the token's asset")
+    slot.add_argument("--holder", action="append", required=True, metavar="ADDRESS", help="one that holds some; name two")
     slot.set_defaults(run=_slot)
     challenge = registry.add_parser("challenge", help="write, for every wallet, the text that its keeper signs for a report")
-    challenge.add_argument("--as-of", required=True, help="the moment that will be attested, in UTC: 2023-02-17T16:00:00Z")
-    challenge.add_argument("--block-at", help="name the last final block at or before this; a day before --as-of by default")
+    challenge.add_argument(
+        "--as-of", required=True, metavar="MOMENT", help="the moment that will be attested, in UTC: 2023-02-17T16:00:00Z"
+    )
+    challenge.add_argument(
+        "--block-at", metavar="MOMENT", help="name the last final block at or before this; a day before --as-of by default"
+    )
     challenge.add_argument(
         "--movement",
         action="append",
@@ -166,7 +174,7 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     challenge.add_argument("folder", type=Path, metavar="FOLDER", help="receives one CSV a chain")
     challenge.set_defaults(run=_challenge)
     take = registry.add_parser("import", help="take signatures back: check each row, and keep the good ones for the report")
-    take.add_argument("--as-of", required=True, help="the moment that will be attested")
+    take.add_argument("--as-of", required=True, metavar="MOMENT", help="the moment that will be attested, in UTC: 2023-02-17T16:00:00Z")
     take.add_argument("file", type=Path, metavar="FILE", help="a CSV of `assay registry challenge` with its signatures filled in")
     take.set_defaults(run=_import)
 

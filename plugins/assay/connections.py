@@ -29,18 +29,18 @@ def url_of(connection_id: str) -> str:
     header; it follows behind a `#`. The result is a secret: it goes to a client and nowhere else.
 
     Raises:
-        ConfigError: There is no such Connection, or it names no host.
+        ConfigError: There is no such Connection, it cannot be read, or it names no host.
     """
-    connection = _connection(connection_id)
-    if not connection.host:
+    found = connection(connection_id)
+    if not found.host:
         raise ConfigError("the Connection names no host", subject=connection_id, next_step="set its host")
-    postgres = connection.conn_type == "postgres"
-    scheme = "postgresql" if postgres else (connection.schema or connection.conn_type)
-    path = (connection.schema or "") if postgres else str(connection.extra_dejson.get("path", ""))
-    login = f"{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@" if connection.login else ""
-    port = f":{connection.port}" if connection.port else ""
-    headers = urlencode(connection.extra_dejson.get("headers") or {})
-    address = f"{scheme}://{login}{connection.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
+    postgres = found.conn_type == "postgres"
+    scheme = "postgresql" if postgres else (found.schema or found.conn_type)
+    path = (found.schema or "") if postgres else str(found.extra_dejson.get("path", ""))
+    login = f"{quote(found.login, safe='')}:{quote(found.password or '', safe='')}@" if found.login else ""
+    port = f":{found.port}" if found.port else ""
+    headers = urlencode(_headers(found, connection_id))
+    address = f"{scheme}://{login}{found.host}{port}" + (f"/{path.removeprefix('/')}" if path else "")
     return f"{address}#{headers}" if headers else address
 
 
@@ -55,7 +55,7 @@ def secret_of(connection_id: str) -> bytes:
     Raises:
         ConfigError: There is no such Connection, or its password is shorter than 32 characters.
     """
-    password = _connection(connection_id).password or ""
+    password = connection(connection_id).password or ""
     if len(password) < _SECRET_CHARACTERS:
         raise ConfigError(
             f"its password has {len(password)} characters and at least {_SECRET_CHARACTERS} are needed",
@@ -73,7 +73,7 @@ def check_notices(settings: Settings) -> None:
     """
     for connection_id in (settings.notices.smtp_connection, settings.notices.webhook_connection):
         if connection_id:
-            _connection(connection_id)
+            connection(connection_id)
 
 
 def check_ledger(settings: Settings) -> None:
@@ -88,13 +88,18 @@ def check_ledger(settings: Settings) -> None:
     secret_of(ledger.pseudonym_connection)
 
 
-def _connection(connection_id: str) -> Connection:
+def connection(connection_id: str) -> Connection:
+    """Return a Connection of Airflow, read in full.
+
+    Raises:
+        ConfigError: There is none of that id, or it cannot be read; its content is not shown.
+    """
     from airflow.sdk import Connection as Connections
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     variable = f"AIRFLOW_CONN_{connection_id.upper()}"
     try:
-        connection = cast("Connection", Connections.get(connection_id))
+        found = cast("Connection", Connections.get(connection_id))
     except AirflowNotFoundException as error:
         if os.environ.get(variable):
             # Airflow takes what it cannot read for what is not there, and the variable holds a secret: it is not shown.
@@ -108,18 +113,29 @@ def _connection(connection_id: str) -> Connection:
             subject=connection_id,
             next_step=f"create it in the UI, in a secrets backend, or as {variable}",
         ) from error
-    if connection.extra and not isinstance(_parsed(connection.extra), dict):
+    if found.extra and not isinstance(_parsed(found.extra), dict):
         # Airflow would take it for an empty one, and a path or key in it would be lost.
         raise ConfigError(
             "its extra is not a JSON object", subject=f"Airflow Connection {connection_id}", next_step='write it like {"path": "/key"}'
         )
-    if not connection.conn_type:
+    if not found.conn_type:
         raise ConfigError(
             "it has no type, so it is neither a JSON object nor an address",
             subject=f"Airflow Connection {connection_id}",
             next_step='write it like {"conn_type": "generic", "schema": "https", "host": "node.example"}',
         )
-    return connection
+    return found
+
+
+def _headers(found: Connection, connection_id: str) -> dict[str, str]:
+    headers = found.extra_dejson.get("headers") or {}
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise ConfigError(
+            "headers in its extra is not an object of texts",
+            subject=f"Airflow Connection {connection_id}",
+            next_step='write it like {"headers": {"X-Api-Key": "…"}}',
+        )
+    return headers
 
 
 def _parsed(text: str) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from assay.connections import connection
 from assay.errors import ConfigError
 from assay.proof_service.limits import Rate
 
@@ -129,18 +130,7 @@ def read_access() -> Access:
     Raises:
         ConfigError: There is none, or it is malformed.
     """
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        connection = Connection.get(CONNECTION)
-    except AirflowNotFoundException as error:
-        raise ConfigError(
-            "there is no such Airflow Connection",
-            subject=CONNECTION,
-            next_step=f"create it as AIRFLOW_CONN_{CONNECTION.upper()} or in a secrets backend",
-        ) from error
-    return Access.parse(connection.extra_dejson)
+    return Access.parse(connection(CONNECTION).extra_dejson)
 
 
 class AccessList:

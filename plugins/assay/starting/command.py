@@ -24,7 +24,8 @@ without a terminal, everything is given by flags:
     --chain ethereum=jsonrpc:https://node-b.example/key \\
     --asset ETH --asset USDT --ledger files --sign-off finance,risk
 
-Addresses with keys and passwords end up in the shell's history when they are given as flags; at a terminal they are asked for.
+Addresses with keys and passwords end up in the shell's history when they
+are given as flags; at a terminal they are asked for.
 """
 _NEEDED = {
     "entity": "--entity NAME",

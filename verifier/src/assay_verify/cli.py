@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assay_verify import __version__
 from assay_verify.findings import Exit, UnusableInputError
+from assay_verify.help_text import Paragraphs
 from assay_verify.progress import Progress
 
 _INTERRUPTED = 130
@@ -171,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="assay-verify",
         description="Check what a custodian published about its reserves and liabilities.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -189,7 +190,7 @@ def _add_publication(commands: argparse._SubParsersAction[argparse.ArgumentParse
         help="check one publication",
         description="Check one publication.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     one.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds manifest.json")
     which = one.add_mutually_exclusive_group()
@@ -205,7 +206,7 @@ def _add_balances(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="check the wallet balances of one publication by their evidence",
         description="Check the wallet balances of one publication by their evidence, offline; and again through nodes of your own.",
         epilog=_BALANCES_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     one.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds manifest.json")
     one.add_argument("--all-proven", action="store_true", help="fail unless every balance is proven")
@@ -226,7 +227,7 @@ def _add_ownership(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         help="check the signatures of a list of addresses, or of a publication",
         description="Check that each address of a list, or of a publication, comes with a text signed with its key. Offline.",
         epilog=_OWNERSHIP_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     one.add_argument("path", type=Path, metavar="FILE_OR_FOLDER", help="a list (CSV), a table address_ownership.parquet, or a publication")
     one.add_argument("--resume", action="store_true", help="go on where an earlier run on the same, unaltered file was stopped")
@@ -244,7 +245,7 @@ def _add_inclusion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         help="check a user's proof that the balance is in the published total",
         description="Check a user's proof that the balance is in the published total. Offline.",
         epilog=_INCLUSION_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     one.add_argument("path", type=Path, metavar="PROOF", help="the proof")
     user = one.add_mutually_exclusive_group()
@@ -267,7 +268,7 @@ def _add_tree(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="check a whole published tree of liabilities",
         description="Check every leaf, node and sum of a published tree of liabilities, and what the publication says of them. Offline.",
         epilog=_TREE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     one.add_argument("folder", type=Path, metavar="FOLDER", help="a publication, or its liability_tree")
     one.add_argument("--processes", type=_positive, metavar="N", help="how many check at once (default: one a core)")
