@@ -140,7 +140,10 @@ def index_of(settings: Settings, manifest_sha256: str) -> Path:
         EvidenceError: Nothing was noted of the publication, or the index was destroyed.
     """
     note = _folder(settings, manifest_sha256) / _NOTE
-    index = settings.lake / _note(note, "cut proofs where the publication was made")["index"]
+    content = _note(note, "cut proofs where the publication was made")
+    if "index" not in content:
+        raise EvidenceError("it names no index of the leaves", subject=str(note), next_step="bring it back from a backup")
+    index = settings.lake / content["index"]
     if not index.is_dir():
         raise EvidenceError(
             "the index of its leaves is gone, so no proof can be cut any more",
